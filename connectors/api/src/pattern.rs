@@ -1,0 +1,1 @@
+//! Table patterns: Flink CDC's two dialects (reference: flink-cdc.md §2.1).
