@@ -6,3 +6,5 @@
 //! `charset` turns stored bytes into UTF-8 by the server's own tables.
 
 pub mod metadata;
+pub mod position;
+pub mod wire;
