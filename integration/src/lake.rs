@@ -1,0 +1,218 @@
+//! The Parquet sink's output as any outsider sees it: the `*.parquet` files of one table's folder.
+//!
+//! Comes in: the folder. Goes out: its rows in the order of `_seq`, checked: `_seq` unique and rising within each file,
+//! and each key's history clean (`r|c`, `u`…, `d`, `c`…); and what the table holds now.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::content::{Cells, TableContent, pick, row_text};
+use crate::render::arrow_text;
+use crate::{Failure, Outcome};
+
+const OP: &str = "_op";
+const SEQ: &str = "_seq";
+const TS_MS: &str = "_ts_ms";
+
+/// One row of the change log.
+#[derive(Clone, Debug)]
+pub struct LakeRow {
+    /// `r`, `c`, `u` or `d`.
+    pub op: char,
+    /// Its place in the pipeline's order.
+    pub seq: i64,
+    /// When it was committed, in milliseconds since 1970.
+    pub ts_ms: i64,
+    /// The values in the order of [`LakeTable::columns`].
+    pub cells: Vec<Option<String>>,
+}
+
+/// All rows that one table's folder shows now.
+#[derive(Clone, Debug)]
+pub struct LakeTable {
+    /// The table's columns, without the three of the sink. A file without a column holds NULLs for it.
+    pub columns: Vec<String>,
+    /// Rows by rising `_seq`.
+    pub rows: Vec<LakeRow>,
+    /// The files read.
+    pub files: Vec<PathBuf>,
+}
+
+impl LakeTable {
+    /// Reads every visible file. A folder that is not there yet is an empty table.
+    pub fn read(folder: &Path) -> Outcome<LakeTable> {
+        let files = visible_files(folder)?;
+        let mut batches = Vec::new();
+        for file in &files {
+            let read = || -> Outcome<Vec<RecordBatch>> {
+                let reader =
+                    ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?.build()?;
+                Ok(reader.collect::<Result<_, _>>()?)
+            };
+            // A visible file is whole and stays, so nothing excuses one that cannot be read.
+            let read = read().map_err(|error| in_file(file, &error))?;
+            batches.push((file, read));
+        }
+
+        let mut columns: Vec<String> = Vec::new();
+        for batch in batches.iter().flat_map(|(_, batches)| batches) {
+            for field in batch.schema().fields() {
+                let name = field.name();
+                if ![OP, SEQ, TS_MS].contains(&name.as_str()) && !columns.contains(name) {
+                    columns.push(name.clone());
+                }
+            }
+        }
+        let mut rows = Vec::new();
+        for (file, batches) in &batches {
+            let begin = rows.len();
+            for batch in batches {
+                append(batch, &columns, &mut rows).map_err(|error| in_file(file, &error))?;
+            }
+            let of_file = rows.get(begin..).unwrap_or_default();
+            if !of_file.is_sorted_by(|a: &LakeRow, b: &LakeRow| a.seq < b.seq) {
+                return Err(Failure::new(format!("{}: _seq does not rise", file.display())));
+            }
+        }
+        rows.sort_by_key(|row| row.seq);
+        let twice = rows.iter().zip(rows.iter().skip(1)).find(|(a, b)| a.seq == b.seq);
+        if let Some((row, _)) = twice {
+            return Err(Failure::new(format!("{}: _seq {} twice", folder.display(), row.seq)));
+        }
+        Ok(LakeTable { columns, rows, files })
+    }
+
+    /// What the table holds now: the last row of each key that is not a delete. Fails if a key's history is not clean.
+    pub fn current(&self, key: &[String]) -> Outcome<TableContent> {
+        let mut present: BTreeMap<Cells, Cells> = BTreeMap::new();
+        let mut ops: HashMap<Cells, String> = HashMap::new();
+        for row in &self.rows {
+            let key_cells = pick(&self.columns, key, &row.cells)?;
+            let so_far = ops.entry(key_cells.clone()).or_default();
+            let clean = match row.op {
+                'r' => so_far.is_empty(),
+                'c' => so_far.is_empty() || so_far.ends_with('d'),
+                'u' | 'd' => !so_far.is_empty() && !so_far.ends_with('d'),
+                _ => false,
+            };
+            so_far.push(row.op);
+            if !clean {
+                return Err(Failure::new(format!(
+                    "history \"{so_far}\" is not clean at _seq {}: {}",
+                    row.seq,
+                    row_text(&self.columns, &row.cells)
+                )));
+            }
+            match row.op {
+                'd' => present.remove(&key_cells),
+                _ => present.insert(key_cells, row.cells.clone()),
+            };
+        }
+        Ok(TableContent { columns: self.columns.clone(), key: key.to_vec(), rows: present })
+    }
+
+    /// How many rows carry each operation.
+    pub fn op_counts(&self) -> BTreeMap<char, usize> {
+        let mut counts = BTreeMap::new();
+        for row in &self.rows {
+            *counts.entry(row.op).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// What a plain glob `*.parquet` finds, sorted.
+fn visible_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut files = BTreeSet::new();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Failure::new(format!("{}: {error}", folder.display()))),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".parquet") && !name.starts_with('.') {
+            files.insert(entry.path());
+        }
+    }
+    Ok(files.into_iter().collect())
+}
+
+fn in_file(file: &Path, error: &Failure) -> Failure {
+    Failure::new(format!("{}: {error}", file.display()))
+}
+
+fn append(batch: &RecordBatch, columns: &[String], rows: &mut Vec<LakeRow>) -> Outcome {
+    let text = |name: &str, row: usize| match batch.column_by_name(name) {
+        Some(array) => {
+            arrow_text(array, row).map_err(|error| Failure::new(format!("column {name}: {error}")))
+        }
+        None => Ok(None),
+    };
+    let must = |name: &str, row: usize| {
+        text(name, row)?.ok_or_else(|| Failure::new(format!("column {name} is missing or null")))
+    };
+    for row in 0..batch.num_rows() {
+        let op = must(OP, row)?;
+        let [op] = op.chars().collect::<Vec<_>>()[..] else {
+            return Err(Failure::new(format!("_op \"{op}\" is not one letter")));
+        };
+        let seq = must(SEQ, row)?.parse()?;
+        let ts_ms = must(TS_MS, row)?.parse()?;
+        let cells = columns.iter().map(|name| text(name, row)).collect::<Outcome<_>>()?;
+        rows.push(LakeRow { op, seq, ts_ms, cells });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lake(history: &[(char, &str)]) -> LakeTable {
+        let row = |(seq, (op, id)): (usize, &(char, &str))| LakeRow {
+            op: *op,
+            seq: seq as i64,
+            ts_ms: 0,
+            cells: vec![Some((*id).to_owned())],
+        };
+        LakeTable {
+            columns: vec!["id".to_owned()],
+            rows: history.iter().enumerate().map(row).collect(),
+            files: Vec::new(),
+        }
+    }
+
+    fn check(history: &[(char, &str)]) -> Outcome<usize> {
+        lake(history).current(&["id".to_owned()]).map(|content| content.rows.len())
+    }
+
+    #[test]
+    fn clean_histories_fold() {
+        assert_eq!(check(&[]).unwrap(), 0);
+        assert_eq!(
+            check(&[('r', "1"), ('u', "1"), ('c', "2"), ('d', "1"), ('c', "1")]).unwrap(),
+            2
+        );
+        assert_eq!(check(&[('r', "1"), ('d', "1")]).unwrap(), 0);
+    }
+
+    #[test]
+    fn unclean_histories_are_named() {
+        for (history, told) in [
+            (&[('u', "1")][..], "\"u\""),
+            (&[('r', "1"), ('c', "1")], "\"rc\""),
+            (&[('r', "1"), ('r', "1")], "\"rr\""),
+            (&[('r', "1"), ('d', "1"), ('d', "1")], "\"rdd\""),
+            (&[('c', "1"), ('d', "1"), ('r', "1")], "\"cdr\""),
+        ] {
+            let failure = check(history).unwrap_err().to_string();
+            assert!(failure.contains(told), "{failure}");
+        }
+    }
+}
