@@ -26,8 +26,10 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// An error with its remedy.
-pub struct Error {
+/// An error with its remedy. One pointer wide, so that a `Result` stays small on the way of the rows.
+pub struct Error(Box<Parts>);
+
+struct Parts {
     kind: ErrorKind,
     message: String,
     detail: Option<String>,
@@ -38,7 +40,13 @@ pub struct Error {
 impl Error {
     /// A new error of this kind; `message` in lower case, without a full stop, naming the object it is about.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), detail: None, hint: None, source: None }
+        Error(Box::new(Parts {
+            kind,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            source: None,
+        }))
     }
 
     /// An error that the engine retries.
@@ -69,14 +77,14 @@ impl Error {
     /// Adds a second sentence: where and why.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
@@ -86,38 +94,38 @@ impl Error {
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>,
     ) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// Who has to act.
     pub fn kind(&self) -> &ErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// What happened, one line.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Where and why.
     pub fn detail_text(&self) -> Option<&str> {
-        self.detail.as_deref()
+        self.0.detail.as_deref()
     }
 
     /// What to do about it.
     pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 
     /// Whether the engine may try again by itself.
     pub fn is_transient(&self) -> bool {
-        self.kind == ErrorKind::Transient
+        self.0.kind == ErrorKind::Transient
     }
 
     /// Whether this is one table's failure, and whose.
     pub fn table(&self) -> Option<&TableId> {
-        match &self.kind {
+        match &self.0.kind {
             ErrorKind::Data { table } => Some(table),
             _ => None,
         }
@@ -126,8 +134,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        if let Some(detail) = &self.detail {
+        f.write_str(&self.0.message)?;
+        if let Some(detail) = &self.0.detail {
             write!(f, ": {detail}")?;
         }
         Ok(())
@@ -136,8 +144,8 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {self}", self.kind)?;
-        if let Some(hint) = &self.hint {
+        write!(f, "{:?}: {self}", self.0.kind)?;
+        if let Some(hint) = &self.0.hint {
             write!(f, " (hint: {hint})")?;
         }
         let mut cause = std::error::Error::source(self);
@@ -151,6 +159,6 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::pattern::Selectors;
+
 /// Source or sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -145,12 +147,20 @@ pub struct OptionFault {
     pub message: String,
     /// What would be right.
     pub hint: Option<String>,
+    /// The byte of the value where it is wrong, when one place is to blame.
+    pub offset: Option<usize>,
 }
 
 impl OptionFault {
-    /// A fault without a hint.
+    /// A fault of the whole value, without a hint.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        OptionFault { key: key.into(), message: message.into(), hint: None }
+        OptionFault { key: key.into(), message: message.into(), hint: None, offset: None }
+    }
+    /// At one byte of the value.
+    #[must_use]
+    pub fn at(mut self, offset: usize) -> Self {
+        self.offset = Some(offset);
+        self
     }
     /// With a hint.
     #[must_use]
@@ -234,12 +244,18 @@ impl std::fmt::Debug for Options {
 pub fn check_value(spec: &OptionSpec, key: &str, text: &str) -> Result<(), OptionFault> {
     let fault = |message: String| Err(OptionFault::new(key, message));
     match spec.ty {
-        OptionType::Text | OptionType::Secret | OptionType::Tables => {
+        // An account may really have no password.
+        OptionType::Secret => Ok(()),
+        OptionType::Text => {
             if spec.required && text.trim().is_empty() {
                 return fault("must not be empty".into());
             }
             Ok(())
         }
+        OptionType::Tables => match Selectors::parse(text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into_fault(key)),
+        },
         OptionType::Integer { min, max } => match text.trim().parse::<i64>() {
             Ok(value) if (min..=max).contains(&value) => Ok(()),
             Ok(_) => fault(format!("\"{text}\" is out of range"))
