@@ -7,6 +7,8 @@ mod key;
 mod memory;
 mod mutation;
 mod range;
+#[cfg(test)]
+mod sim;
 mod sizing;
 mod snapshot;
 mod table;

@@ -31,6 +31,8 @@ pub(crate) enum Mutation {
     StaleReadAccepted,
     /// Ranges survive the reader's move to another server.
     RelocateKeepsRanges,
+    /// A move to another server in the middle of a transaction counts as its end.
+    RelocateLeavesTransaction,
     /// Read ranges are written into checkpoints as Done.
     ReadStoredAsDone,
     /// Open ranges are written into checkpoints as Done.

@@ -236,12 +236,16 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
         completed
     }
 
-    /// The reader goes on, at `position`, in the log of another server, whose positions mean
-    /// nothing to the ranges of the old one: all of them are handed back. The caller has checked
-    /// that the new log goes on where the old one was left.
+    /// The reader goes on in the log of another server, whose positions mean nothing to the ranges
+    /// of the old one: all of them are handed back. `position` is, on the new server, the last
+    /// boundary that was passed. Inside a transaction the machine stays inside of it until its
+    /// `boundary`: the caller goes on behind the rows that it has put already, or puts all again.
+    /// The caller has checked that the new log goes on where the old one was left.
     pub fn relocate(&mut self, position: P) -> Vec<RangeId> {
         self.reader = position;
-        self.inside_transaction = false;
+        if self.mutations.made(Mutation::RelocateLeavesTransaction) {
+            self.inside_transaction = false;
+        }
         if self.mutations.made(Mutation::RelocateKeepsRanges) {
             return Vec::new();
         }
