@@ -103,7 +103,7 @@ impl WireError {
 impl From<WireError> for Error {
     fn from(error: WireError) -> Error {
         let base = |kind: fn(String) -> Error| kind(error.to_string());
-        let converted = match &error {
+        match &error {
             WireError::Connect { source, .. } => Error::transient(error.to_string())
                 .detail(source.to_string())
                 .hint("check `hostname` and `port`, and that the server is up and reachable from here"),
@@ -119,8 +119,7 @@ impl From<WireError> for Error {
                 .hint("give the user a password of one of the plugins caching_sha2_password, mysql_native_password, sha256_password or (MariaDB) ed25519"),
             WireError::Tls(_) => base(Error::operator)
                 .hint("check `tls.mode`, `tls.ca`, `tls.cert` and `tls.key`; `tls.mode: disabled` connects without TLS"),
-        };
-        converted.caused_by(error)
+        }
     }
 }
 

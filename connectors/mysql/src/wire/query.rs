@@ -156,8 +156,8 @@ impl Connection {
             return Ok(Rows::default());
         };
         let width = columns.len();
-        let mut rows = Rows::new(columns.into_iter().map(|column| column.name).collect());
-        let mut stream = RowStream::new(self);
+        let mut rows = Rows::new(columns.iter().map(|column| column.name.clone()).collect());
+        let mut stream = RowStream::new(self, columns);
         while let Some(packets) = stream.next_rows().await? {
             for packet in packets {
                 let mut rest = Payload(packet);
@@ -177,8 +177,8 @@ impl Connection {
     /// # Errors
     /// The server's.
     pub async fn query_drop(&mut self, sql: &str) -> Result<(), WireError> {
-        if self.run(sql).await?.is_some() {
-            let mut stream = RowStream::new(self);
+        if let Some(columns) = self.run(sql).await? {
+            let mut stream = RowStream::new(self, columns);
             while stream.next_rows().await?.is_some() {}
         }
         Ok(())
@@ -207,16 +207,12 @@ impl Connection {
     }
 
     /// Runs a statement in the text protocol and streams its rows: values are length-encoded strings, 0xFB is NULL.
-    /// Answers the columns as well.
     ///
     /// # Errors
     /// The server's, or that the statement gives no rows.
-    pub async fn query_stream(
-        &mut self,
-        sql: &str,
-    ) -> Result<(Vec<ColumnDef>, RowStream<'_>), WireError> {
+    pub async fn query_stream(&mut self, sql: &str) -> Result<RowStream<'_>, WireError> {
         match self.run(sql).await? {
-            Some(columns) => Ok((columns, RowStream::new(self))),
+            Some(columns) => Ok(RowStream::new(self, columns)),
             None => Err(WireError::protocol("a statement without rows was run as a query")),
         }
     }

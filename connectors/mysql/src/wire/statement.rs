@@ -25,6 +25,7 @@ impl Statement {
 /// The rows of a running SELECT. Dropped before its end it leaves the connection unusable.
 pub struct RowStream<'c> {
     connection: &'c mut Connection,
+    columns: Vec<ColumnDef>,
     ended: bool,
 }
 
@@ -53,8 +54,14 @@ fn is_row(peek: Peek) -> bool {
 }
 
 impl<'c> RowStream<'c> {
-    pub(crate) fn new(connection: &'c mut Connection) -> Self {
-        RowStream { connection, ended: false }
+    pub(crate) fn new(connection: &'c mut Connection, columns: Vec<ColumnDef>) -> Self {
+        RowStream { connection, columns, ended: false }
+    }
+
+    /// The columns of these rows. They may differ from the prepared ones: after a DDL in between, and where the server
+    /// knows a type only when it runs (UNION).
+    pub fn columns(&self) -> &[ColumnDef] {
+        &self.columns
     }
 
     /// All whole rows that are buffered, at least one, waiting for it; none at the end. Cancel-safe.
@@ -118,11 +125,7 @@ impl Connection {
         self.begin(command::STMT_EXECUTE, &body).await?;
         match self.columns_of_answer().await? {
             None => Err(WireError::protocol("a statement without rows was run as a query")),
-            // A DDL between preparing and running changes the columns under the decoder's feet.
-            Some(columns) if !same_columns(&columns, &statement.columns) => Err(
-                WireError::protocol("the columns of a prepared statement changed before it ran"),
-            ),
-            Some(_) => Ok(RowStream::new(self)),
+            Some(columns) => Ok(RowStream::new(self, columns)),
         }
     }
 
@@ -130,11 +133,4 @@ impl Connection {
     pub fn close_statement(&mut self, statement: Statement) {
         self.channel.put_command(command::STMT_CLOSE, &statement.id.to_le_bytes());
     }
-}
-
-fn same_columns(one: &[ColumnDef], other: &[ColumnDef]) -> bool {
-    one.len() == other.len()
-        && one.iter().zip(other).all(|(a, b)| {
-            a.name == b.name && a.column_type == b.column_type && a.charset == b.charset
-        })
 }
