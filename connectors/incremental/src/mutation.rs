@@ -12,6 +12,8 @@ use crate::{
 pub(crate) enum Mutation {
     /// Ranges are opened while the reader stands inside a transaction.
     OpenInsideTransaction,
+    /// Ranges are opened before the reader has reached the log end read after P0.
+    OpenBeforeLogEnd,
     /// Ranges are completed while the reader stands inside a transaction.
     CompleteInsideTransaction,
     /// A Read range keeps nothing once the reader is at or past its `high`.

@@ -30,6 +30,8 @@ pub struct TableAlreadyAdded(pub TableKey);
 /// "the reader" is that point, never a socket or a decoder ahead of it.
 ///
 /// The calls, by who makes them:
+/// - **at a start**: [`add_table`](Self::add_table) per table and
+///   [`hold_opening_until`](Self::hold_opening_until), in any order.
 /// - **per transaction**: [`enter`](Self::enter) when its first event is met, then
 ///   [`put`](Self::put) and [`delete`](Self::delete) per row, then [`boundary`](Self::boundary)
 ///   when it has ended. Events outside of transactions (rotate, heartbeat, a skipped group) are
@@ -45,6 +47,8 @@ pub struct Snapshot<P, L, R> {
     sink: SinkRecovery,
     pub(crate) reader: P,
     inside_transaction: bool,
+    /// Nothing is opened before the reader stands here.
+    held_until: Option<P>,
     pub(crate) tables: BTreeMap<TableKey, Table<P, L, R>>,
     /// Tables that have an Unread segment.
     unread: BTreeSet<TableKey>,
@@ -77,6 +81,7 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
             sink,
             reader: position,
             inside_transaction: false,
+            held_until: None,
             tables: BTreeMap::new(),
             unread: BTreeSet::new(),
             ranges: BTreeMap::new(),
@@ -129,8 +134,8 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
     }
 
     /// The table's CREATE was met in the log (it may be inside a transaction), or it starts at the
-    /// latest offset: it is Done from here on, added if it is not known. The rows of the returned
-    /// ranges are to be dropped.
+    /// latest offset: it is Done from here on, added if it is not known. Not while `is_held`. The
+    /// rows of the returned ranges are to be dropped.
     pub fn mark_table_done(&mut self, table: TableKey) -> Vec<RangeId> {
         let handed_back = self.hand_back_table(table);
         self.tables.insert(table, Table::new(&self.limits, vec![Interval::all()]));
@@ -216,6 +221,9 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
         assert!(position >= self.reader, "the reader's position never goes back");
         self.reader = position;
         self.inside_transaction = false;
+        if self.held_until.as_ref().is_some_and(|log_end| *log_end <= self.reader) {
+            self.held_until = None;
+        }
         self.complete()
     }
 
@@ -236,13 +244,36 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
         completed
     }
 
+    /// Nothing is opened until the reader stands at or behind `log_end`: the log end read *after*
+    /// P0 was taken, or after a restart took up its checkpoint. To be called at each start before
+    /// the first `open`; a position that is passed already holds nothing.
+    ///
+    /// P0 is a set, and the stream brings what is not in it. Where transactions are proven out of
+    /// log order the set may hold a transaction while an older one, of the same row, is missing.
+    /// The older one comes, the newer never will: an overlay would keep the older image and
+    /// overwrite the newer row. Behind the log end nothing of the set is left to be passed over.
+    /// For the same reason a CREATE, or the start at the latest offset, makes a table Done only
+    /// once `is_held` says no; before, the caller adds the table as Unread.
+    pub fn hold_opening_until(&mut self, log_end: P) {
+        self.held_until = (log_end > self.reader).then_some(log_end);
+    }
+
+    /// Whether the reader has yet to reach the position given to `hold_opening_until`.
+    pub fn is_held(&self) -> bool {
+        self.held_until.is_some()
+    }
+
     /// The reader goes on in the log of another server, whose positions mean nothing to the ranges
     /// of the old one: all of them are handed back. `position` is, on the new server, the last
-    /// boundary that was passed. Inside a transaction the machine stays inside of it until its
-    /// `boundary`: the caller goes on behind the rows that it has put already, or puts all again.
-    /// The caller has checked that the new log goes on where the old one was left.
-    pub fn relocate(&mut self, position: P) -> Vec<RangeId> {
+    /// boundary that was passed; `log_end` its log end now, to which an opening that is still held
+    /// is held further. Inside a transaction the machine stays inside of it until its `boundary`:
+    /// the caller goes on behind the rows that it has put already, or puts all again. The caller
+    /// has checked that the new log goes on where the old one was left.
+    pub fn relocate(&mut self, position: P, log_end: P) -> Vec<RangeId> {
         self.reader = position;
+        if self.held_until.is_some() {
+            self.hold_opening_until(log_end);
+        }
         if self.mutations.made(Mutation::RelocateLeavesTransaction) {
             self.inside_transaction = false;
         }
@@ -264,13 +295,16 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
 
     // ---- chunks ------------------------------------------------------------------------------
 
-    /// The next range to read, tables taking turns; `None` inside a transaction, when nothing is
-    /// Unread, or when the memory has no room for another chunk.
+    /// The next range to read, tables taking turns; `None` inside a transaction, while opening is
+    /// held, when nothing is Unread, or when the memory has no room for another chunk.
     ///
     /// The caller does not ask while a transaction prepared before the start may still commit,
     /// nor while reader and log end are far apart (correctness §2 and §4).
     pub fn open(&mut self) -> Option<Opened<P, L>> {
         if self.inside_transaction && !self.mutations.made(Mutation::OpenInsideTransaction) {
+            return None;
+        }
+        if self.held_until.is_some() && !self.mutations.made(Mutation::OpenBeforeLogEnd) {
             return None;
         }
         let share = self.limits.chunk_bytes_share();

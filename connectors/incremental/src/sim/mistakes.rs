@@ -41,6 +41,8 @@ macro_rules! caught {
 
 caught! {
     open_inside_transaction: Machine(Mutation::OpenInsideTransaction),
+    open_before_log_end: Machine(Mutation::OpenBeforeLogEnd),
+    create_before_log_end_is_done: Driver(Slip::CreateBeforeLogEndIsDone),
     complete_inside_transaction: Machine(Mutation::CompleteInsideTransaction),
     complete_before_high: Machine(Mutation::CompleteBeforeHigh),
     overlay_ends_at_high: Machine(Mutation::OverlayEndsAtHigh),

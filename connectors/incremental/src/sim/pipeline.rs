@@ -36,13 +36,14 @@ struct Reader {
     count: usize,
     /// How many rows of the next group it has put.
     rows_put: usize,
-    /// Groups beyond `count` that were proven when P0 was taken: the stream does not bring them.
+    /// Groups beyond `count` that were proven when P0 was taken: the stream does not bring them,
+    /// although groups before them, of the same rows, may still come.
     beyond: BTreeSet<usize>,
     /// Groups before P0 that are not in P0's set; only a mistaken driver has some.
     never_counted: BTreeSet<usize>,
     /// Rows of prepared transactions.
     spool: BTreeMap<u32, Vec<Write>>,
-    /// The source at `count` and `beyond`: the oracle.
+    /// The source at `count`: the oracle.
     passed: Tables,
 }
 
@@ -119,6 +120,8 @@ impl Pipeline {
         if let Mistake::Machine(mutation) = self.settings.mistake {
             self.machine.mutations.made = Some(mutation);
         }
+        self.machine.hold_opening_until(db.position(db.log_len()));
+        self.coverage.held_by_gaps += usize::from(!self.reader.beyond.is_empty());
         let spool = &self.reader.spool;
         self.awaited = db.prepared_xids();
         self.awaited.retain(|xid| !spool.contains_key(xid));
@@ -157,11 +160,10 @@ impl Pipeline {
             return Ok(());
         }
         let index = self.reader.count;
-        if self.reader.beyond.remove(&index) {
-            self.reader.count += 1;
-            return self.stand_at_boundary(db);
-        }
         let group = db.group(index);
+        if self.reader.beyond.remove(&index) {
+            return self.pass_over(db, group);
+        }
         if let Some(write) = self.rows_of(group).get(self.reader.rows_put).copied() {
             self.reader.rows_put += 1;
             return self.put(write, index);
@@ -175,6 +177,25 @@ impl Pipeline {
             return Ok(());
         }
         self.stand_at_boundary(db)
+    }
+
+    /// A group that P0's set has: the stream does not bring it. A table that it created is found
+    /// by asking the server.
+    fn pass_over(&mut self, db: &Database, group: &Group) -> Result<(), String> {
+        apply(&mut self.reader.passed, group);
+        self.reader.count += 1;
+        if let Group::Create { table } = group
+            && self.captured.contains(table)
+        {
+            self.add_created(*table);
+        }
+        self.stand_at_boundary(db)
+    }
+
+    fn add_created(&mut self, table: u32) {
+        self.coverage.created_while_held += 1;
+        let added = self.machine.add_table(TableKey(table), Vec::new(), Vec::new());
+        added.expect("a table is created once");
     }
 
     /// The rows that take effect with this group.
@@ -238,6 +259,11 @@ impl Pipeline {
                 }
                 let ranges = self.machine.clear_done(TableKey(*table));
                 self.drop_rows(ranges);
+            }
+            Group::Create { table }
+                if self.machine.is_held() && !mistake.is(Slip::CreateBeforeLogEndIsDone) =>
+            {
+                self.add_created(*table);
             }
             Group::Create { table } => {
                 let ranges = self.machine.mark_table_done(TableKey(*table));
@@ -408,7 +434,8 @@ impl Pipeline {
     pub(super) fn relocate(&mut self, db: &Database) {
         self.coverage.relocations += 1;
         self.coverage.relocations_inside += usize::from(self.machine.is_inside_transaction());
-        let ranges = self.machine.relocate(db.position(self.reader.count));
+        let ranges =
+            self.machine.relocate(db.position(self.reader.count), db.position(db.log_len()));
         self.drop_rows(ranges);
     }
 
@@ -521,11 +548,10 @@ impl Reader {
         if mistake.is(Slip::StreamFromPosition) {
             reader.never_counted = (0..db.log_len()).filter(|i| !proven.contains(i)).collect();
             reader.count = db.log_len();
-            (0..db.log_len()).for_each(|index| apply(&mut reader.passed, db.group(index)));
-            return reader;
+        } else {
+            reader.beyond = proven.range(count..).copied().collect();
         }
-        proven.iter().for_each(|index| apply(&mut reader.passed, db.group(*index)));
-        reader.beyond = proven.range(count..).copied().collect();
+        (0..reader.count).for_each(|index| apply(&mut reader.passed, db.group(index)));
         reader
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Slip {
     ProvenEventsDropped,
     /// The stream starts at the log end printed beside P0, not behind the set.
     StreamFromPosition,
+    /// A table created before the log end read after P0 is Done from birth.
+    CreateBeforeLogEndIsDone,
     /// A key change is sent as an update under the new key.
     KeyChangeAsUpdate,
     /// Events outside of transactions do not advance the position.

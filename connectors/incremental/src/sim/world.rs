@@ -124,20 +124,11 @@ impl World {
         let (table_count, key_count) = (rng.between(1, 3), rng.between(3, 20));
         let mut db = Database::new(&mut rng, table_count, key_count, in_log_order);
         let weights = Weights::draw(&mut rng, has_xa, crash_at.is_none());
-        for _ in 0..rng.below(25) {
-            match rng.below(6) {
-                0 if has_xa => db.prepare_xa(&mut rng),
-                1 if has_xa => db.end_xa(&mut rng),
-                2 => db.idle(),
-                3 => db.show(&mut rng),
-                4 => db.prove(&mut rng),
-                _ => db.write(&mut rng),
-            }
-        }
+        live_before_start(&mut rng, &mut db, has_xa);
         let recovery =
             if rng.chance(65) { SinkRecovery::RollsBack } else { SinkRecovery::AtLeastOnce };
-        let mut captured: BTreeSet<u32> = (0..table_count as u32).collect();
-        if table_count > 1 && rng.chance(30) {
+        let mut captured: BTreeSet<u32> = db.current().keys().copied().collect();
+        if captured.len() > 1 && rng.chance(30) {
             captured.pop_last();
         }
         let settings = Settings {
@@ -237,6 +228,30 @@ impl World {
         (self.steps, self.rng.next()).hash(&mut hasher);
         let coverage = std::mem::take(&mut self.pipeline.coverage);
         End { digest: hasher.finish(), steps: self.steps, coverage }
+    }
+}
+
+/// What the server does before the pipeline starts: P0 is taken in the midst of it, often with
+/// transactions that are logged but not visible, or visible but not proven.
+fn live_before_start(rng: &mut Rng, db: &mut Database, has_xa: bool) {
+    let (schema_percent, create_percent) = if rng.chance(30) { (4, 8) } else { (1, 1) };
+    let xa_end_weight = if has_xa { rng.below(2) } else { 0 };
+    let weights = [usize::from(has_xa), xa_end_weight, 1, 3, rng.between(1, 3), 4];
+    for _ in 0..rng.below(50) {
+        match rng.weighted(&weights) {
+            0 => db.prepare_xa(rng),
+            1 => db.end_xa(rng),
+            2 => db.idle(),
+            3 => db.show(rng),
+            4 => db.prove(rng),
+            _ => db.write(rng),
+        }
+        if rng.chance(schema_percent) {
+            db.change_schema(rng);
+        }
+        if rng.chance(create_percent) {
+            db.create_table();
+        }
     }
 }
 
