@@ -125,7 +125,7 @@ impl LakeTable {
     }
 }
 
-/// What a plain glob `*.parquet` finds, sorted.
+/// What a plain glob `*.parquet` finds, sorted. Hidden files count too: DuckDB and Polars match them.
 fn visible_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let mut files = BTreeSet::new();
     let entries = match fs::read_dir(folder) {
@@ -136,7 +136,7 @@ fn visible_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".parquet") && !name.starts_with('.') {
+        if name.ends_with(".parquet") {
             files.insert(entry.path());
         }
     }
