@@ -172,6 +172,11 @@ fn append(batch: &RecordBatch, columns: &[String], rows: &mut Vec<LakeRow>) -> O
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Decimal128Array, Int64Array, StringArray};
+    use parquet::arrow::ArrowWriter;
+
     use super::*;
 
     fn lake(history: &[(char, &str)]) -> LakeTable {
@@ -214,5 +219,48 @@ mod tests {
             let failure = check(history).unwrap_err().to_string();
             assert!(failure.contains(told), "{failure}");
         }
+    }
+
+    #[test]
+    fn files_become_rows_in_the_order_of_seq() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, ids: Vec<i64>, seqs: Vec<i64>| {
+            let batch = RecordBatch::try_from_iter([
+                ("id", Arc::new(Int64Array::from(ids)) as ArrayRef),
+                ("price", Arc::new(prices(seqs.len())) as ArrayRef),
+                (OP, Arc::new(StringArray::from(vec!["c"; seqs.len()])) as ArrayRef),
+                (SEQ, Arc::new(Int64Array::from(seqs.clone())) as ArrayRef),
+                (TS_MS, Arc::new(Int64Array::from(seqs)) as ArrayRef),
+            ])
+            .unwrap();
+            let file = File::create(folder.path().join(name)).unwrap();
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+        };
+        write("a.parquet", vec![3, 4], vec![30, 40]);
+        write("b.parquet", vec![1, 2], vec![10, 20]);
+        fs::write(folder.path().join(".c.parquet.staged"), "half a file").unwrap();
+
+        let lake = LakeTable::read(folder.path()).unwrap();
+        assert_eq!(lake.files.len(), 2);
+        assert_eq!(lake.columns, ["id", "price"]);
+        assert_eq!(lake.rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [10, 20, 30, 40]);
+        let current = lake.current(&["id".to_owned()]).unwrap();
+        let row = current.rows.get(&vec![Some("4".to_owned())]).unwrap();
+        assert_eq!(row[1].as_deref(), Some("-0.05"));
+
+        write("d.parquet", vec![9], vec![20]);
+        let twice = LakeTable::read(folder.path()).unwrap_err().to_string();
+        assert!(twice.contains("_seq 20 twice"), "{twice}");
+        write("d.parquet", vec![8, 9], vec![60, 50]);
+        let falling = LakeTable::read(folder.path()).unwrap_err().to_string();
+        assert!(falling.contains("_seq does not rise"), "{falling}");
+        fs::write(folder.path().join(".e.parquet"), "half a file").unwrap();
+        assert!(LakeTable::read(folder.path()).is_err(), "a glob finds hidden files too");
+    }
+
+    fn prices(count: usize) -> Decimal128Array {
+        Decimal128Array::from(vec![-5; count]).with_precision_and_scale(10, 2).unwrap()
     }
 }

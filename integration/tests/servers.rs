@@ -115,3 +115,46 @@ async fn writers_change_every_table() -> Outcome {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_content_prints_every_type_exactly() -> Outcome {
+    // Type, literal, expected text.
+    let both = [
+        ("TINYINT(1)", "1", "1"),
+        ("BIGINT UNSIGNED", "18446744073709551615", "18446744073709551615"),
+        ("BIT(1)", "b'1'", "1"),
+        ("BIT(10)", "b'1000000001'", "0201"),
+        ("YEAR", "2024", "2024"),
+        ("DECIMAL(10,2)", "-0.1", "-0.10"),
+        ("FLOAT", "1.1", "1.1"),
+        ("DOUBLE", "1e300", "1e300"),
+        ("DATE", "'2024-02-29'", "2024-02-29"),
+        ("DATETIME(3)", "'2024-02-29 23:59:59.125'", "2024-02-29 23:59:59.125000"),
+        ("TIME(6)", "'-838:59:58.5'", "-838:59:58.500000"),
+        ("CHAR(5)", "'漢字 '", "漢字"),
+        ("VARCHAR(9) CHARACTER SET latin1", "'é '", "é "),
+        ("BINARY(3)", "'a'", "610000"),
+        ("BLOB", "x'00ff'", "00ff"),
+        ("ENUM('x','y')", "'y'", "y"),
+        ("SET('a','b','c')", "'c,a'", "a,c"),
+    ];
+    for kind in ServerKind::ALL {
+        let server = Server::shared(kind).await?;
+        let database = server.new_database("kinds").await?;
+        let columns: String =
+            both.iter().enumerate().map(|(n, (sort, ..))| format!(", c{n} {sort}")).collect();
+        let values: String = both.iter().map(|(_, value, _)| format!(", {value}")).collect();
+        let mut sql = server.connect().await?;
+        sql.run(&format!("CREATE TABLE `{database}`.kinds (id INT PRIMARY KEY{columns})")).await?;
+        sql.run(&format!("INSERT INTO `{database}`.kinds VALUES (1{values})")).await?;
+        sql.run(&format!("INSERT INTO `{database}`.kinds (id) VALUES (2)")).await?;
+
+        let content = table_content(server, &database, "kinds").await?;
+        let mut rows = content.rows.into_values();
+        let row: Vec<String> = rows.next().into_iter().flatten().flatten().skip(1).collect();
+        assert_eq!(row, both.map(|(_, _, text)| text), "{kind:?}");
+        let nulls = rows.next().into_iter().flatten().skip(1).collect::<Vec<_>>();
+        assert_eq!(nulls, vec![None; both.len()], "{kind:?}");
+    }
+    Ok(())
+}
