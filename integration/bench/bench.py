@@ -1,0 +1,256 @@
+"""`make bench`: how fast and how small cdc-cli is, against the server's own client on the same machine in the same run.
+
+Starts a private server, loads two tables, and prints each number as the median of several runs beside its goal. All are
+ratios or per CPU-second, so they mean the same on any machine; the number of cores is printed with them.
+
+Environment: BENCH_SERVER=mysql (default) or mariadb, BENCH_RUNS=3, BENCH_ROWS=1000000, CDC_CLI_BIN (default: the
+release build of this repository). Nothing but Python's own library is used.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVER = ROOT / "integration/servers/server"
+KIND = os.environ.get("BENCH_SERVER", "mysql")
+RUNS = int(os.environ.get("BENCH_RUNS", "3"))
+ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+WAIT_SECONDS_MAX = 600
+
+WIDE = """CREATE TABLE bench.wide (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, pad CHAR(60) NOT NULL)"""
+ORDERS = """CREATE TABLE bench.orders (id BIGINT NOT NULL PRIMARY KEY, customer_id INT NOT NULL, status VARCHAR(16) NOT NULL,
+  total DECIMAL(12,2) NOT NULL, discount DOUBLE, paid TINYINT(1) NOT NULL, note VARCHAR(100), ordered_at DATETIME(6) NOT NULL,
+  changed_at TIMESTAMP NULL)"""
+# One row per number n.
+WIDE_ROW = "n, n * 7919 % 1000003, RPAD(HEX(n * 2654435761), 120, HEX(n * 40503)), RPAD(HEX(n * 97), 60, 'pad')"
+ORDERS_ROW = """n, n % 50000, ELT(1 + n % 4, 'new', 'paid', 'sent', 'returned'), n % 1000000 / 100, n / 7, n % 2,
+  IF(n % 3, CONCAT('note ', n), NULL), '2024-01-01' + INTERVAL n SECOND, '2024-01-01' + INTERVAL n MINUTE"""
+
+
+class Database:
+    """A private server, the processes of its own client, and its CPU time."""
+
+    def __init__(self):
+        options = ["--innodb-buffer-pool-size=1G", "--max-allowed-packet=256M"]
+        self.script = subprocess.Popen(
+            [SERVER, "run", KIND, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        ready = self.script.stdout.readline()
+        if not ready.startswith("ready "):
+            sys.exit(f"the server did not start: {ready}")
+        fields = dict(word.split("=", 1) for word in ready.split()[1:])
+        self.port, self.pid = fields["port"], int(fields["pid"])
+
+    def client(self, *arguments, **options):
+        command = [SERVER, "client", KIND, KIND, "--no-defaults", "-h127.0.0.1", f"-P{self.port}", "-uroot", *arguments]
+        return subprocess.run(command, check=True, **options)
+
+    def sql(self, statements):
+        self.client("--batch", input=statements, text=True)
+
+    def cpu_seconds(self):
+        return process_cpu_seconds(self.pid)
+
+    def fill(self, table, row, begin, end, step, logged):
+        """Rows begin..end by INSERT … SELECT, `step` rows a transaction."""
+        digits = "(" + " UNION ALL ".join(f"SELECT {d} AS d" for d in range(10)) + ")"
+        places = [f"{10 ** place} * t{place}.d" for place in range(7)]
+        numbers = " CROSS JOIN ".join(f"{digits} t{place}" for place in range(7) if 10 ** place < step)
+        sum_ = " + ".join(places[: numbers.count(") t")])
+        for first in range(begin, end, step):
+            count = min(step, end - first)
+            self.sql(
+                f"SET sql_log_bin = {int(logged)};"
+                f"INSERT INTO {table} SELECT {row} FROM (SELECT {first} + {sum_} AS n FROM {numbers}) numbers"
+                f" WHERE n < {first + count}"
+            )
+
+    def stop(self):
+        self.script.stdin.close()
+        self.script.wait()
+
+
+def process_cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+class Run:
+    """One run of cdc-cli. After `end`: exit code, CPU seconds, peak MiB, wall seconds, what it wrote."""
+
+    def __init__(self, binary, pipeline, output):
+        self.output = output
+        self.begun = time.monotonic()
+        with open(output, "wb") as stream:
+            self.process = subprocess.Popen(
+                [binary, "run", pipeline], stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT
+            )
+
+    def end(self):
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.wall = time.monotonic() - self.begun
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.peak_mib = usage.ru_maxrss / 1024
+        if self.process.returncode != 0:
+            text = self.output.read_text(errors="replace")
+            sys.exit(f"cdc-cli ended with {self.process.returncode}:\n{text[-3000:]}")
+        return self
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.end()
+
+    def wait_until_idle(self):
+        """Until it has worked and then used no CPU to speak of for a second."""
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        before = process_cpu_seconds(self.process.pid)
+        while True:
+            time.sleep(1)
+            now = process_cpu_seconds(self.process.pid)
+            if now - before < 0.03 and now > 0.05:
+                return
+            before = now
+            if time.monotonic() > deadline:
+                sys.exit(f"cdc-cli was still busy after {WAIT_SECONDS_MAX} s")
+
+    def rows(self):
+        """The sum that the values sink prints at its end."""
+        found = re.findall(r"([\d,_]+) rows", self.output.read_text(errors="replace"))
+        return int(re.sub(r"[,_]", "", found[-1])) if found else None
+
+
+class Bench:
+    def __init__(self, folder, database, binary):
+        self.folder, self.database, self.binary = folder, database, binary
+        self.count = 0
+
+    def pipeline(self, tables, sink, mode):
+        """A pipeline file with a state of its own."""
+        self.count += 1
+        file = self.folder / f"bench{self.count}.yaml"
+        file.write_text(
+            f"source:\n  type: mysql\n  hostname: 127.0.0.1\n  port: {self.database.port}\n  username: cdc\n"
+            f"  password: cdc\n  tables: '{tables}'\n  scan.startup.mode: {mode}\n"
+            f"sink:\n{sink.format(lake=self.folder / f'lake{self.count}')}"
+            f"pipeline:\n  checkpoint.storage: {self.folder / f'state{self.count}'}\n"
+        )
+        return file
+
+    def start(self, pipeline):
+        return Run(self.binary, pipeline, self.folder / "output")
+
+    def snapshot(self, name, table):
+        """Against the client that drains the same table."""
+        blackhole, parquet = "  type: values\n  print.enabled: false\n", "  type: parquet\n  path: {lake}\n"
+        wall, cpu, parquet_wall, peak = [], [], [], []
+        for _ in range(RUNS):
+            begun = time.monotonic()
+            self.database.client("--quick", "--batch", f"--execute=SELECT * FROM bench.{table}", stdout=subprocess.DEVNULL)
+            client_wall = time.monotonic() - begun
+            server_cpu = self.database.cpu_seconds()
+            run = self.start(self.pipeline(f"bench.{table}", blackhole, "snapshot")).end()
+            server_cpu = self.database.cpu_seconds() - server_cpu
+            if run.rows() != ROWS:
+                sys.exit(f"the snapshot of {table} had {run.rows()} rows instead of {ROWS}")
+            into_parquet = self.start(self.pipeline(f"bench.{table}", parquet, "snapshot")).end()
+            wall.append(run.wall / client_wall)
+            cpu.append(run.cpu / server_cpu)
+            parquet_wall.append(into_parquet.wall / client_wall)
+            peak += [run.peak_mib, into_parquet.peak_mib]
+        show(f"snapshot of {name}: wall time, of the client's", statistics.median(wall), 1.0, "at most")
+        show(f"snapshot of {name}: our CPU, of the server's", statistics.median(cpu), 0.65, "at most")
+        show(f"snapshot of {name} into Parquet: wall time, of the client's", statistics.median(parquet_wall), 1.2, "at most")
+        show(f"snapshot of {name}: peak memory, MiB", max(peak), 256, "at most")
+
+    def drain(self, name, rows, goal, write):
+        """The log of `write`, which begins and ends while nobody reads."""
+        speeds, peaks = [], []
+        for _ in range(RUNS):
+            self.database.sql("DROP TABLE IF EXISTS bench.wide; " + WIDE)
+            pipeline = self.pipeline("bench.wide", "  type: values\n  print.enabled: false\n", "latest-offset")
+            first = self.start(pipeline)
+            first.wait_until_idle()
+            first.stop()
+            write()
+            run = self.start(pipeline)
+            run.wait_until_idle()
+            run.stop()
+            if run.rows() != rows:
+                sys.exit(f"draining {name} gave {run.rows()} rows instead of {rows}")
+            speeds.append(rows / run.cpu)
+            peaks.append(run.peak_mib)
+        show(f"log of {name}: rows per CPU-second", statistics.median(speeds), goal, "at least")
+        show(f"log of {name}: peak memory, MiB", max(peaks), 64, "at most")
+
+    def bulk_inserts(self):
+        self.database.fill("bench.wide", WIDE_ROW, 0, 2 * ROWS, 100_000, logged=True)
+
+    def single_inserts(self):
+        """Two connections, each statement its own transaction."""
+        half = ROWS // 10
+        clients = []
+        for part in range(2):
+            numbers = range(part * half, (part + 1) * half)
+            file = self.folder / f"inserts{part}.sql"
+            file.write_text("".join(f"INSERT INTO wide VALUES ({n},{n},'c{n}','pad{n}');\n" for n in numbers))
+            command = [SERVER, "client", KIND, KIND, "--no-defaults", "-h127.0.0.1", f"-P{self.database.port}", "-uroot", "bench"]
+            clients.append(subprocess.Popen(command, stdin=open(file, "rb")))
+        if any([client.wait() for client in clients]):
+            sys.exit("the single-row writers failed")
+
+    def start_and_idle(self):
+        begun_to_first, idle = [], []
+        for _ in range(RUNS):
+            run = self.start(self.pipeline("bench.orders", "  type: values\n", "initial"))
+            while b"DataChangeEvent" not in run.output.read_bytes()[:1_000_000]:
+                if time.monotonic() - run.begun > WAIT_SECONDS_MAX:
+                    sys.exit("no first row")
+                time.sleep(0.005)
+            begun_to_first.append(time.monotonic() - run.begun)
+            run.wait_until_idle()
+            before = process_cpu_seconds(run.process.pid)
+            time.sleep(10)
+            idle.append((process_cpu_seconds(run.process.pid) - before) * 10)
+            run.stop()
+        show("start to first row, seconds", statistics.median(begun_to_first), 1.0, "at most")
+        show("idle CPU, percent of a core", statistics.median(idle), 1.0, "at most")
+
+
+def show(what, value, goal, bound):
+    met = value <= goal if bound == "at most" else value >= goal
+    number = f"{value:,.0f}" if value >= 1000 else f"{value:.2f}"
+    print(f"  {what:<62}{number:>12}   goal {bound} {goal:,}   {'met' if met else 'MISSED'}", flush=True)
+
+
+def main():
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    binary = os.environ.get("CDC_CLI_BIN", target / "release/cdc-cli")
+    version = subprocess.run([SERVER, "install", KIND], check=True, capture_output=True, text=True).stdout.strip()
+    print(f"{os.cpu_count()} cores, {version}, {ROWS:,} rows, medians of {RUNS}")
+    database = Database()
+    try:
+        with tempfile.TemporaryDirectory(prefix="cdc-bench-") as folder:
+            bench = Bench(pathlib.Path(folder), database, binary)
+            database.sql(f"CREATE DATABASE bench; {WIDE}; {ORDERS};")
+            database.fill("bench.wide", WIDE_ROW, 0, ROWS, 100_000, logged=False)
+            database.fill("bench.orders", ORDERS_ROW, 0, ROWS, 100_000, logged=False)
+            bench.snapshot("(id, k, char(120), char(60))", "wide")
+            bench.snapshot("9-column orders", "orders")
+            bench.start_and_idle()
+            bench.drain("bulk inserts", 2 * ROWS, 1_000_000, bench.bulk_inserts)
+            bench.drain("single-row transactions", ROWS // 10 * 2, 300_000, bench.single_inserts)
+    finally:
+        database.stop()
+
+
+if __name__ == "__main__":
+    main()
