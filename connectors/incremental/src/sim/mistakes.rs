@@ -16,11 +16,11 @@ fn check_caught(mistake: Mistake) {
         match catch_unwind(AssertUnwindSafe(|| run(seed, mistake, None))) {
             Ok(Ok(_)) => {}
             Ok(Err(fault)) => {
-                println!("{mistake:?}: seed {seed}: {fault}");
+                eprintln!("{mistake:?}: seed {seed}: {fault}");
                 return;
             }
             Err(_) => {
-                println!("{mistake:?}: seed {seed}: an invariant of the machine panicked");
+                eprintln!("{mistake:?}: seed {seed}: an invariant of the machine panicked");
                 return;
             }
         }

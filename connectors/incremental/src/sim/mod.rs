@@ -5,7 +5,8 @@
 //! - that sink never gets a present key inserted or an absent one changed;
 //! - in the end the copy equals the source, and the end comes.
 //!
-//! `CDC_SIM_SEED=n` runs one seed alone, `CDC_SIM_SEEDS=n` so many of them.
+//! `CDC_SIM_SEED=n` runs one seed alone (`CDC_SIM_CRASH_AT=step` with a single crash there),
+//! `CDC_SIM_SEEDS=n` so many of them.
 
 mod chunk;
 mod coverage;

@@ -14,21 +14,22 @@ fn number(variable: &str) -> Option<u64> {
 
 fn run_well(seed: u64, crash_at: Option<usize>) -> End {
     run(seed, Mistake::None, crash_at).unwrap_or_else(|fault| {
-        panic!("{fault}\nseed {seed}, crash at {crash_at:?}: run again with CDC_SIM_SEED={seed}")
+        let crash_at = crash_at.map_or(String::new(), |step| format!(" CDC_SIM_CRASH_AT={step}"));
+        panic!("{fault}\nrun this schedule again with CDC_SIM_SEED={seed}{crash_at}")
     })
 }
 
 #[test]
 fn every_schedule_ends_well_and_every_corner_is_visited() {
     if let Some(seed) = number("CDC_SIM_SEED") {
-        run_well(seed, None);
+        run_well(seed, number("CDC_SIM_CRASH_AT").map(|step| step as usize));
         return;
     }
     let mut coverage = Coverage::default();
     for seed in 0..number("CDC_SIM_SEEDS").unwrap_or(SEEDS) {
         coverage.add(&run_well(seed, None).coverage);
     }
-    println!("{coverage:?}");
+    eprintln!("{coverage:?}");
     assert_eq!(coverage.missing(), Vec::<&str>::new(), "corners that no schedule got into");
 }
 
