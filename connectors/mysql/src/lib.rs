@@ -5,6 +5,8 @@
 //! (the one ordered stream). `metadata` reads what the server says of its tables; `keys` orders rows as the server does;
 //! `charset` turns stored bytes into UTF-8 by the server's own tables.
 
+pub mod decode;
 pub mod metadata;
 pub mod position;
+pub mod types;
 pub mod wire;

@@ -1,0 +1,285 @@
+//! Rows of one table version on their way to a record batch.
+
+use std::sync::Arc;
+
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::DataType;
+use cdc_api::TableSchema;
+
+use super::{
+    binlog::BinlogPlan,
+    builder::ColumnBuilder,
+    cursor::Cursor,
+    error::DecodeError,
+    result::ResultPlan,
+    step::{Inflater, Step},
+};
+use crate::types::{ColumnCodec, TableCodec};
+
+/// The stored bytes of one key column of one row. From the log: integers, FLOAT, DOUBLE, YEAR, DATE, ENUM and SET
+/// little-endian in their width, DECIMAL packed, TIME/DATETIME/TIMESTAMP packed big-endian, BIT big-endian, text and bytes
+/// without their length (CHAR without trailing spaces, BINARY without trailing 0x00). From a result set: the cell of the
+/// binary protocol without its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyCell<'a> {
+    /// The column's position in the table.
+    pub column: usize,
+    /// The bytes; none for NULL.
+    pub bytes: Option<&'a [u8]>,
+}
+
+#[derive(Debug)]
+pub(super) struct ColumnState {
+    pub(super) builder: ColumnBuilder,
+    /// How many values a policy made null since the last [`BatchBuilder::take_nulled`].
+    pub(super) nulled: u64,
+    pub(super) inflater: Inflater,
+}
+
+/// Builds record batches of one table version from images of the log and rows of results alike. After a failed append it
+/// is as it was before: nothing of the failed row remains, the caller may go on or finish what is there.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    schema: Arc<TableSchema>,
+    codecs: Arc<[ColumnCodec]>,
+    columns: Vec<ColumnState>,
+    rows: usize,
+    /// Bytes of one row in fixed-width buffers, and all row bytes that were appended: [`BatchBuilder::bytes`].
+    row_width_bytes: usize,
+    appended_bytes: usize,
+}
+
+impl BatchBuilder {
+    /// A builder with room for `capacity` rows.
+    ///
+    /// # Errors
+    /// When a column's type is not one of the value model.
+    pub fn new(codec: &TableCodec, capacity: usize) -> Result<Self, DecodeError> {
+        let fields = codec.schema().arrow().fields();
+        let mut columns = Vec::with_capacity(fields.len());
+        for (at, field) in fields.iter().enumerate() {
+            let builder = ColumnBuilder::of(field.data_type(), capacity).ok_or_else(|| {
+                let mut error = DecodeError::new("internal: the type has no builder", 0);
+                error.column = Some(at);
+                error
+            })?;
+            columns.push(ColumnState { builder, nulled: 0, inflater: None });
+        }
+        Ok(BatchBuilder {
+            schema: Arc::clone(codec.schema()),
+            codecs: Arc::clone(codec.columns()),
+            columns,
+            rows: 0,
+            row_width_bytes: fields.iter().map(|field| width_bytes(field.data_type())).sum(),
+            appended_bytes: 0,
+        })
+    }
+
+    /// The schema of its batches.
+    pub fn schema(&self) -> &Arc<TableSchema> {
+        &self.schema
+    }
+
+    /// Rows appended so far.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// About the bytes that its buffers hold, for budgets; costs nothing to ask.
+    pub fn bytes(&self) -> usize {
+        self.rows * self.row_width_bytes + self.appended_bytes
+    }
+
+    /// Makes room for this many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.columns.iter_mut().for_each(|column| column.builder.reserve(rows));
+    }
+
+    /// Appends the row image at the start of `image` and says how many bytes it took.
+    ///
+    /// # Errors
+    /// When the bytes are no such image, or a value breaks its policy. The builder is then as before the call.
+    pub fn append_image(&mut self, plan: &BinlogPlan, image: &[u8]) -> Result<usize, DecodeError> {
+        if !Arc::ptr_eq(&plan.codecs, &self.codecs) {
+            return Err(DecodeError::new("internal: the plan is of another table version", 0));
+        }
+        let mut cursor = Cursor::new(image);
+        let nulls = cursor
+            .take(plan.null_bytes())
+            .map_err(|fault| DecodeError::new(fault.0, cursor.at()))?;
+        self.append(&plan.steps, nulls, 0, &mut cursor)
+    }
+
+    /// Appends one row packet of a binary-protocol result set.
+    ///
+    /// # Errors
+    /// As [`BatchBuilder::append_image`].
+    pub fn append_row(&mut self, plan: &ResultPlan, packet: &[u8]) -> Result<(), DecodeError> {
+        if !Arc::ptr_eq(&plan.codecs, &self.codecs) {
+            return Err(DecodeError::new("internal: the plan is of another table version", 0));
+        }
+        let mut cursor = Cursor::new(packet);
+        let nulls = plan.header(&mut cursor)?;
+        let taken = self.append(&plan.steps, nulls, ResultPlan::NULL_BIT_OFFSET, &mut cursor)?;
+        if taken != packet.len() {
+            self.rows -= 1;
+            self.cut_back();
+            return Err(DecodeError::new("bytes are left over behind the last column", taken));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn append(
+        &mut self,
+        steps: &[Step],
+        nulls: &[u8],
+        null_bit_offset: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<usize, DecodeError> {
+        match append_cells(&mut self.columns, &self.codecs, steps, nulls, null_bit_offset, cursor) {
+            Ok(()) => {
+                self.rows += 1;
+                self.appended_bytes += cursor.at();
+                Ok(cursor.at())
+            }
+            Err(error) => {
+                self.cut_back();
+                Err(error)
+            }
+        }
+    }
+
+    #[cold]
+    fn cut_back(&mut self) {
+        let rows = self.rows;
+        self.columns.iter_mut().for_each(|column| column.builder.truncate(rows));
+    }
+
+    /// Per column, how many values a policy made null since this was last asked: (position, count), zeros left out.
+    pub fn take_nulled(&mut self) -> Vec<(usize, u64)> {
+        self.columns
+            .iter_mut()
+            .enumerate()
+            .map(|(at, column)| (at, std::mem::take(&mut column.nulled)))
+            .filter(|&(_, count)| count > 0)
+            .collect()
+    }
+
+    /// Takes the rows as a batch; the builder is empty again.
+    ///
+    /// # Errors
+    /// When a charset's tables gave something that is not UTF-8: nothing of the batch can be used then.
+    pub fn finish(&mut self) -> Result<RecordBatch, DecodeError> {
+        let arrow = Arc::clone(self.schema.arrow());
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        self.rows = 0;
+        self.appended_bytes = 0;
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        let mut failed = None;
+        for (at, (column, field)) in self.columns.iter_mut().zip(arrow.fields()).enumerate() {
+            match column.builder.finish(field.data_type()) {
+                Ok(array) => arrays.push(array),
+                // The other columns are emptied all the same.
+                Err(error) => failed = failed.or(Some((at, error))),
+            }
+        }
+        if let Some((at, error)) = failed {
+            let mut failed = DecodeError::new(format!("internal: {error}"), 0);
+            failed.column = Some(at);
+            return Err(failed);
+        }
+        RecordBatch::try_new_with_options(arrow, arrays, &options)
+            .map_err(|error| DecodeError::new(format!("internal: {error}"), 0))
+    }
+}
+
+/// The inner loop of both decoders: one step per column.
+#[inline]
+fn append_cells(
+    columns: &mut [ColumnState],
+    codecs: &[ColumnCodec],
+    steps: &[Step],
+    nulls: &[u8],
+    null_bit_offset: usize,
+    cursor: &mut Cursor<'_>,
+) -> Result<(), DecodeError> {
+    for (at, ((column, codec), step)) in columns.iter_mut().zip(codecs).zip(steps).enumerate() {
+        let bit = at + null_bit_offset;
+        let is_null = nulls.get(bit >> 3).is_none_or(|byte| byte >> (bit & 7) & 1 == 1);
+        let start = cursor.at();
+        let done =
+            if is_null { append_null(column, codec) } else { step.append(cursor, column, codec) };
+        if let Err(fault) = done {
+            return Err(DecodeError::of_column(fault, at, start));
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn append_null(column: &mut ColumnState, codec: &ColumnCodec) -> Result<(), super::error::Fault> {
+    if !codec.nullable {
+        return Err(super::error::Fault::new("NULL in a column that is NOT NULL"));
+    }
+    column.builder.push_null();
+    Ok(())
+}
+
+/// Walks a row without decoding it; `key_cells` and `skip_image` of both plans are made of it.
+pub(super) fn walk_cells<'a>(
+    steps: &[Step],
+    nulls: &[u8],
+    null_bit_offset: usize,
+    cursor: &mut Cursor<'a>,
+    mut seen: impl FnMut(usize, Option<&'a [u8]>),
+) -> Result<(), DecodeError> {
+    for (at, step) in steps.iter().enumerate() {
+        let bit = at + null_bit_offset;
+        let is_null = nulls.get(bit >> 3).is_none_or(|byte| byte >> (bit & 7) & 1 == 1);
+        if is_null {
+            seen(at, None);
+            continue;
+        }
+        let start = cursor.at();
+        let cell = step.cell(cursor).map_err(|fault| DecodeError::of_column(fault, at, start))?;
+        seen(at, Some(cell));
+    }
+    Ok(())
+}
+
+/// The stored cells of some columns, in the order asked for; reads no further than the last of them.
+pub(super) fn cells_of<'a>(
+    steps: &[Step],
+    nulls: &[u8],
+    null_bit_offset: usize,
+    cursor: &mut Cursor<'a>,
+    key_columns: &[usize],
+    cells: &mut Vec<KeyCell<'a>>,
+) -> Result<(), DecodeError> {
+    cells.clear();
+    cells.extend(key_columns.iter().map(|&column| KeyCell { column, bytes: None }));
+    let Some(&last) = key_columns.iter().max() else { return Ok(()) };
+    let steps = steps
+        .get(..=last)
+        .ok_or_else(|| DecodeError::new("internal: a key names no column", cursor.at()))?;
+    walk_cells(steps, nulls, null_bit_offset, cursor, |at, bytes| {
+        for cell in cells.iter_mut().filter(|cell| cell.column == at) {
+            cell.bytes = bytes;
+        }
+    })
+}
+
+fn width_bytes(ty: &DataType) -> usize {
+    match ty {
+        DataType::Boolean => 1,
+        DataType::Decimal128(..) => 16,
+        DataType::Utf8 | DataType::Binary | DataType::List(_) => 4,
+        other => other.primitive_width().unwrap_or(8),
+    }
+}

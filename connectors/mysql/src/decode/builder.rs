@@ -1,0 +1,376 @@
+//! Typed column builders: plain vectors that become Arrow buffers without a copy and can be cut back to a row, so that a
+//! row which fails half-way leaves nothing behind.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, ListArray, PrimitiveArray, StringArray,
+    types::{
+        ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
+        Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+    },
+};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType, Field};
+
+use super::error::Fault;
+
+/// Values of one fixed width.
+#[derive(Debug)]
+pub(crate) struct Fixed<T> {
+    values: Vec<T>,
+    nulls: NullBufferBuilder,
+}
+
+impl<T: Copy + Default> Fixed<T> {
+    fn new(capacity: usize) -> Self {
+        Fixed { values: Vec::with_capacity(capacity), nulls: NullBufferBuilder::new(capacity) }
+    }
+    #[inline]
+    pub(crate) fn push(&mut self, value: T) {
+        self.values.push(value);
+        self.nulls.append_non_null();
+    }
+    #[inline]
+    fn push_null(&mut self) {
+        self.values.push(T::default());
+        self.nulls.append_null();
+    }
+    fn truncate(&mut self, rows: usize) {
+        if self.values.len() > rows {
+            self.values.truncate(rows);
+            self.nulls.truncate(rows);
+        }
+    }
+    fn finish<A: ArrowPrimitiveType<Native = T>>(&mut self, ty: &DataType) -> ArrayRef
+    where
+        T: arrow_buffer::ArrowNativeType,
+    {
+        let values = ScalarBuffer::from(std::mem::take(&mut self.values));
+        Arc::new(PrimitiveArray::<A>::new(values, self.nulls.finish()).with_data_type(ty.clone()))
+    }
+}
+
+/// Values of any length, one buffer for all.
+#[derive(Debug)]
+pub(crate) struct Var {
+    values: Vec<u8>,
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl Var {
+    fn new(capacity: usize) -> Self {
+        let mut offsets = Vec::with_capacity(capacity + 1);
+        offsets.push(0);
+        Var { values: Vec::new(), offsets, nulls: NullBufferBuilder::new(capacity) }
+    }
+    /// Appends a whole value.
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.values.extend_from_slice(bytes);
+        self.end_value()
+    }
+    /// Where a value is built in place; [`Var::end_value`] ends it.
+    #[inline]
+    pub(crate) fn value(&mut self) -> &mut Vec<u8> {
+        &mut self.values
+    }
+    #[inline]
+    pub(crate) fn end_value(&mut self) -> Result<(), Fault> {
+        let end = self.end()?;
+        self.offsets.push(end);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+    #[inline]
+    fn end(&self) -> Result<i32, Fault> {
+        i32::try_from(self.values.len())
+            .map_err(|_| Fault::new("a batch holds more than 2 GiB of one column"))
+    }
+    #[inline]
+    fn push_null(&mut self) {
+        self.offsets.push(self.last());
+        self.nulls.append_null();
+    }
+    fn last(&self) -> i32 {
+        self.offsets.last().copied().unwrap_or(0)
+    }
+    fn rows(&self) -> usize {
+        self.offsets.len() - 1
+    }
+    fn truncate(&mut self, rows: usize) {
+        if self.rows() > rows {
+            self.offsets.truncate(rows + 1);
+            self.nulls.truncate(rows);
+        }
+        // Also when no value was ended: a failed one may have left bytes behind.
+        self.values.truncate(self.last() as usize);
+    }
+    fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<arrow_buffer::NullBuffer>) {
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        let values = Buffer::from_vec(std::mem::take(&mut self.values));
+        (OffsetBuffer::new(ScalarBuffer::from(offsets)), values, self.nulls.finish())
+    }
+}
+
+/// Truth values.
+#[derive(Debug)]
+pub(crate) struct Bits {
+    values: BooleanBufferBuilder,
+    nulls: NullBufferBuilder,
+}
+
+impl Bits {
+    #[inline]
+    pub(crate) fn push(&mut self, value: bool) {
+        self.values.append(value);
+        self.nulls.append_non_null();
+    }
+}
+
+/// Lists; `rows` of the items builder are the items of all lists.
+#[derive(Debug)]
+pub(crate) struct Lists<T> {
+    /// The items; push any number, then end the list.
+    pub(crate) items: T,
+    offsets: Vec<i32>,
+    nulls: NullBufferBuilder,
+}
+
+impl<T> Lists<T> {
+    fn new(items: T, capacity: usize) -> Self {
+        let mut offsets = Vec::with_capacity(capacity + 1);
+        offsets.push(0);
+        Lists { items, offsets, nulls: NullBufferBuilder::new(capacity) }
+    }
+    fn end(&mut self, items: usize) -> Result<(), Fault> {
+        let end = i32::try_from(items)
+            .map_err(|_| Fault::new("a batch holds more than 2^31 list items of one column"))?;
+        self.offsets.push(end);
+        self.nulls.append_non_null();
+        Ok(())
+    }
+    fn push_null(&mut self) {
+        self.offsets.push(self.last());
+        self.nulls.append_null();
+    }
+    fn last(&self) -> i32 {
+        self.offsets.last().copied().unwrap_or(0)
+    }
+    /// Cuts back to this many lists and says how many items they have.
+    fn truncate(&mut self, rows: usize) -> usize {
+        if self.offsets.len() > rows + 1 {
+            self.offsets.truncate(rows + 1);
+            self.nulls.truncate(rows);
+        }
+        self.last() as usize
+    }
+    fn finish(&mut self, ty: &DataType, items: ArrayRef) -> Result<ArrayRef, ArrowError> {
+        let field = match ty {
+            DataType::List(field) => Arc::clone(field),
+            other => Arc::new(Field::new("item", other.clone(), true)),
+        };
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        Ok(Arc::new(ListArray::try_new(field, offsets, items, self.nulls.finish())?))
+    }
+}
+
+impl Lists<Var> {
+    pub(crate) fn end_list(&mut self) -> Result<(), Fault> {
+        self.end(self.items.rows())
+    }
+}
+
+impl Lists<Fixed<f32>> {
+    pub(crate) fn end_list(&mut self) -> Result<(), Fault> {
+        self.end(self.items.values.len())
+    }
+}
+
+/// One column being built. The variant follows from the column's Arrow type.
+#[derive(Debug)]
+pub(crate) enum ColumnBuilder {
+    Bool(Bits),
+    I8(Fixed<i8>),
+    I16(Fixed<i16>),
+    I32(Fixed<i32>),
+    I64(Fixed<i64>),
+    F32(Fixed<f32>),
+    F64(Fixed<f64>),
+    Decimal(Fixed<i128>),
+    Date(Fixed<i32>),
+    Time(Fixed<i64>),
+    Timestamp(Fixed<i64>),
+    Utf8(Var),
+    Binary(Var),
+    Texts(Lists<Var>),
+    Floats(Lists<Fixed<f32>>),
+}
+
+macro_rules! typed {
+    ($($name:ident: $variant:ident($ty:ty)),* $(,)?) => {
+        $(#[inline(always)]
+        pub(crate) fn $name(&mut self) -> Result<&mut $ty, Fault> {
+            match self {
+                ColumnBuilder::$variant(builder) => Ok(builder),
+                _ => Err(Fault::wrong_builder()),
+            }
+        })*
+    };
+}
+
+impl ColumnBuilder {
+    /// A builder for columns of this Arrow type; none for the types that MySQL's value model does not have.
+    pub(crate) fn of(ty: &DataType, capacity: usize) -> Option<Self> {
+        use ColumnBuilder as B;
+        Some(match ty {
+            DataType::Boolean => B::Bool(Bits {
+                values: BooleanBufferBuilder::new(capacity),
+                nulls: NullBufferBuilder::new(capacity),
+            }),
+            DataType::Int8 => B::I8(Fixed::new(capacity)),
+            DataType::Int16 => B::I16(Fixed::new(capacity)),
+            DataType::Int32 => B::I32(Fixed::new(capacity)),
+            DataType::Int64 => B::I64(Fixed::new(capacity)),
+            DataType::Float32 => B::F32(Fixed::new(capacity)),
+            DataType::Float64 => B::F64(Fixed::new(capacity)),
+            DataType::Decimal128(..) => B::Decimal(Fixed::new(capacity)),
+            DataType::Date32 => B::Date(Fixed::new(capacity)),
+            DataType::Time64(_) => B::Time(Fixed::new(capacity)),
+            DataType::Timestamp(..) => B::Timestamp(Fixed::new(capacity)),
+            DataType::Utf8 => B::Utf8(Var::new(capacity)),
+            DataType::Binary => B::Binary(Var::new(capacity)),
+            DataType::List(item) => match item.data_type() {
+                DataType::Utf8 => B::Texts(Lists::new(Var::new(capacity), capacity)),
+                DataType::Float32 => B::Floats(Lists::new(Fixed::new(capacity), capacity)),
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+
+    typed! {
+        bits: Bool(Bits),
+        i8: I8(Fixed<i8>),
+        i16: I16(Fixed<i16>),
+        i32: I32(Fixed<i32>),
+        i64: I64(Fixed<i64>),
+        f32: F32(Fixed<f32>),
+        f64: F64(Fixed<f64>),
+        decimal: Decimal(Fixed<i128>),
+        date: Date(Fixed<i32>),
+        time: Time(Fixed<i64>),
+        timestamp: Timestamp(Fixed<i64>),
+        utf8: Utf8(Var),
+        binary: Binary(Var),
+        floats: Floats(Lists<Fixed<f32>>),
+    }
+
+    /// Appends a null.
+    pub(crate) fn push_null(&mut self) {
+        use ColumnBuilder as B;
+        match self {
+            B::Bool(bits) => {
+                bits.values.append(false);
+                bits.nulls.append_null();
+            }
+            B::I8(fixed) => fixed.push_null(),
+            B::I16(fixed) => fixed.push_null(),
+            B::I32(fixed) | B::Date(fixed) => fixed.push_null(),
+            B::I64(fixed) | B::Time(fixed) | B::Timestamp(fixed) => fixed.push_null(),
+            B::F32(fixed) => fixed.push_null(),
+            B::F64(fixed) => fixed.push_null(),
+            B::Decimal(fixed) => fixed.push_null(),
+            B::Utf8(var) | B::Binary(var) => var.push_null(),
+            B::Texts(lists) => lists.push_null(),
+            B::Floats(lists) => lists.push_null(),
+        }
+    }
+
+    /// Cuts back to this many rows, also when a value was left half-built.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        use ColumnBuilder as B;
+        match self {
+            B::Bool(bits) => {
+                if bits.values.len() > rows {
+                    bits.values.truncate(rows);
+                    bits.nulls.truncate(rows);
+                }
+            }
+            B::I8(fixed) => fixed.truncate(rows),
+            B::I16(fixed) => fixed.truncate(rows),
+            B::I32(fixed) | B::Date(fixed) => fixed.truncate(rows),
+            B::I64(fixed) | B::Time(fixed) | B::Timestamp(fixed) => fixed.truncate(rows),
+            B::F32(fixed) => fixed.truncate(rows),
+            B::F64(fixed) => fixed.truncate(rows),
+            B::Decimal(fixed) => fixed.truncate(rows),
+            B::Utf8(var) | B::Binary(var) => var.truncate(rows),
+            B::Texts(lists) => {
+                let items = lists.truncate(rows);
+                lists.items.truncate(items);
+            }
+            B::Floats(lists) => {
+                let items = lists.truncate(rows);
+                lists.items.truncate(items);
+            }
+        }
+    }
+
+    /// Makes room for more rows, so that a bulk event does not grow the vectors step by step.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        use ColumnBuilder as B;
+        match self {
+            B::I8(fixed) => fixed.values.reserve(rows),
+            B::I16(fixed) => fixed.values.reserve(rows),
+            B::I32(fixed) | B::Date(fixed) => fixed.values.reserve(rows),
+            B::I64(fixed) | B::Time(fixed) | B::Timestamp(fixed) => fixed.values.reserve(rows),
+            B::F32(fixed) => fixed.values.reserve(rows),
+            B::F64(fixed) => fixed.values.reserve(rows),
+            B::Decimal(fixed) => fixed.values.reserve(rows),
+            B::Utf8(var) | B::Binary(var) => var.offsets.reserve(rows),
+            B::Texts(lists) => lists.offsets.reserve(rows),
+            B::Floats(lists) => lists.offsets.reserve(rows),
+            B::Bool(_) => {}
+        }
+    }
+
+    /// Takes what was built as an array of this Arrow type, and is empty again.
+    ///
+    /// # Errors
+    /// When text is not UTF-8: a charset's tables are wrong.
+    pub(crate) fn finish(&mut self, ty: &DataType) -> Result<ArrayRef, ArrowError> {
+        use ColumnBuilder as B;
+        Ok(match self {
+            B::Bool(bits) => Arc::new(BooleanArray::new(bits.values.finish(), bits.nulls.finish())),
+            B::I8(fixed) => fixed.finish::<Int8Type>(ty),
+            B::I16(fixed) => fixed.finish::<Int16Type>(ty),
+            B::I32(fixed) => fixed.finish::<Int32Type>(ty),
+            B::I64(fixed) => fixed.finish::<Int64Type>(ty),
+            B::F32(fixed) => fixed.finish::<Float32Type>(ty),
+            B::F64(fixed) => fixed.finish::<Float64Type>(ty),
+            B::Decimal(fixed) => fixed.finish::<Decimal128Type>(ty),
+            B::Date(fixed) => fixed.finish::<Date32Type>(ty),
+            B::Time(fixed) => fixed.finish::<Time64MicrosecondType>(ty),
+            B::Timestamp(fixed) => fixed.finish::<TimestampMicrosecondType>(ty),
+            B::Utf8(var) => {
+                let (offsets, values, nulls) = var.parts();
+                Arc::new(StringArray::try_new(offsets, values, nulls)?)
+            }
+            B::Binary(var) => {
+                let (offsets, values, nulls) = var.parts();
+                Arc::new(BinaryArray::try_new(offsets, values, nulls)?)
+            }
+            B::Texts(lists) => {
+                let (offsets, values, nulls) = lists.items.parts();
+                let items = Arc::new(StringArray::try_new(offsets, values, nulls)?);
+                lists.finish(ty, items)?
+            }
+            B::Floats(lists) => {
+                let items = lists.items.finish::<Float32Type>(&DataType::Float32);
+                lists.finish(ty, items)?
+            }
+        })
+    }
+}

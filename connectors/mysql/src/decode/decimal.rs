@@ -1,0 +1,288 @@
+//! DECIMAL: packed (the log) and as text (results) into the same `i128`, or the same text above 38 digits.
+
+use super::error::Fault;
+
+/// Bytes that 0 to 9 decimal digits take.
+const DIGIT_BYTES: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
+const POW10: [u32; 10] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+
+/// How a DECIMAL(p,s) is packed: groups of nine digits in four bytes, and a shorter group at each end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    lead_digits: u8,
+    whole_groups: u8,
+    fraction_groups: u8,
+    tail_digits: u8,
+    scale: u8,
+}
+
+impl Layout {
+    /// A layout for 1 to 65 digits.
+    pub(crate) fn new(precision: u8, scale: u8) -> Self {
+        let whole = precision.saturating_sub(scale);
+        Layout {
+            lead_digits: whole % 9,
+            whole_groups: whole / 9,
+            fraction_groups: scale / 9,
+            tail_digits: scale % 9,
+            scale,
+        }
+    }
+
+    /// Bytes of one packed value.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        DIGIT_BYTES[usize::from(self.lead_digits)]
+            + 4 * usize::from(self.whole_groups + self.fraction_groups)
+            + DIGIT_BYTES[usize::from(self.tail_digits)]
+    }
+
+    /// Hands each group as (value, digits), highest first; says whether the value is negative.
+    #[inline]
+    fn groups(&self, packed: &[u8], mut group: impl FnMut(u32, usize)) -> Result<bool, Fault> {
+        let Some((&first, _)) = packed.split_first() else { return Err(Fault::cut_off()) };
+        // The sign bit is inverted, and a negative value has all its bytes inverted besides.
+        let negative = first & 0x80 == 0;
+        let mask = if negative { 0xFF } else { 0 };
+        let mut flip = 0x80;
+        let mut rest = packed;
+        let full = usize::from(self.whole_groups) + usize::from(self.fraction_groups);
+        for at in 0..full + 2 {
+            let digits = match at {
+                0 => usize::from(self.lead_digits),
+                at if at <= full => 9,
+                _ => usize::from(self.tail_digits),
+            };
+            let (bytes, behind) =
+                rest.split_at_checked(DIGIT_BYTES[digits]).ok_or_else(Fault::cut_off)?;
+            rest = behind;
+            let mut value = 0u32;
+            for &byte in bytes {
+                value = value << 8 | u32::from(byte ^ mask ^ flip);
+                flip = 0;
+            }
+            if value >= POW10[digits] && digits > 0 {
+                return Err(Fault::new("a packed DECIMAL has a group that is no decimal digits"));
+            }
+            group(value, digits);
+        }
+        Ok(negative)
+    }
+
+    /// The unscaled value, for at most 38 digits.
+    #[inline]
+    pub(crate) fn unscaled(&self, packed: &[u8]) -> Result<i128, Fault> {
+        let mut low = 0u64;
+        let mut high = 0i128;
+        let mut count = 0;
+        let negative = self.groups(packed, |value, digits| {
+            // Two full groups fit 64 bits, which is most decimals; beyond that 128-bit arithmetic takes over.
+            if count + digits <= 18 {
+                low = low * u64::from(POW10[digits]) + u64::from(value);
+            } else {
+                if count <= 18 {
+                    high = i128::from(low);
+                }
+                high = high.wrapping_mul(i128::from(POW10[digits])).wrapping_add(i128::from(value));
+            }
+            count += digits;
+        })?;
+        let magnitude = if count <= 18 { i128::from(low) } else { high };
+        Ok(if negative { -magnitude } else { magnitude })
+    }
+
+    /// Appends the value as the server prints it, without the zeros of ZEROFILL.
+    pub(crate) fn write_text(&self, packed: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+        let mut digits = [b'0'; 96];
+        let mut count = 0;
+        let negative = self.groups(packed, |mut value, width| {
+            for at in (count..count + width).rev() {
+                if let Some(digit) = digits.get_mut(at) {
+                    *digit = b'0' + (value % 10) as u8;
+                }
+                value /= 10;
+            }
+            count += width;
+        })?;
+        let digits = digits.get(..count).ok_or_else(Fault::cut_off)?;
+        let (whole, fraction) = digits
+            .split_at_checked(count.saturating_sub(usize::from(self.scale)))
+            .ok_or_else(Fault::cut_off)?;
+        write_canonical(negative, whole, fraction, out);
+        Ok(())
+    }
+}
+
+/// Writes sign, digits without leading zeros (but at least one), and the fraction as it is; zero has no sign.
+fn write_canonical(negative: bool, whole: &[u8], fraction: &[u8], out: &mut Vec<u8>) {
+    let is_zero = whole.iter().chain(fraction).all(|&digit| digit == b'0');
+    if negative && !is_zero {
+        out.push(b'-');
+    }
+    let lead = whole.iter().position(|&digit| digit != b'0').unwrap_or(whole.len());
+    match whole.get(lead..) {
+        Some([]) | None => out.push(b'0'),
+        Some(whole) => out.extend_from_slice(whole),
+    }
+    if !fraction.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(fraction);
+    }
+}
+
+/// Splits the server's text into sign, whole digits and fraction digits.
+fn split_text(text: &[u8]) -> Result<(bool, &[u8], &[u8]), Fault> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let (whole, fraction) = match digits.iter().position(|&byte| byte == b'.') {
+        Some(point) => {
+            let (whole, rest) = digits.split_at(point);
+            (whole, rest.get(1..).unwrap_or_default())
+        }
+        None => (digits, &[][..]),
+    };
+    if digits.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
+        return Err(Fault::new("a DECIMAL is no decimal number"));
+    }
+    Ok((negative, whole, fraction))
+}
+
+/// The unscaled value of the server's text, for at most 38 digits.
+pub(crate) fn unscaled_of_text(text: &[u8], precision: u8, scale: u8) -> Result<i128, Fault> {
+    let (negative, whole, fraction) = split_text(text)?;
+    let missing = usize::from(scale)
+        .checked_sub(fraction.len())
+        .ok_or_else(|| Fault::new("a DECIMAL has more decimals than its column"))?;
+    let lead = whole.iter().position(|&digit| digit != b'0').unwrap_or(whole.len());
+    let whole = whole.get(lead..).unwrap_or_default();
+    if whole.len() + usize::from(scale) > usize::from(precision).min(38) {
+        return Err(Fault::new("a DECIMAL has more digits than its column"));
+    }
+    let mut value = 0i128;
+    for &digit in whole.iter().chain(fraction) {
+        value = value * 10 + i128::from(digit - b'0');
+    }
+    value *= 10i128.pow(missing as u32);
+    Ok(if negative { -value } else { value })
+}
+
+/// Appends the server's text in the form that [`Layout::write_text`] gives.
+pub(crate) fn write_canonical_text(text: &[u8], scale: u8, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let (negative, whole, fraction) = split_text(text)?;
+    if fraction.len() != usize::from(scale) {
+        return Err(Fault::new("a DECIMAL has other decimals than its column"));
+    }
+    write_canonical(negative, whole, fraction, out);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Packs a value as the server's manual describes the format, independent of the reader.
+    fn pack(digits: &str, precision: u8, scale: u8) -> Vec<u8> {
+        let negative = digits.starts_with('-');
+        let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_digit).collect();
+        assert_eq!(digits.len(), usize::from(precision));
+        let (whole, fraction) = digits.split_at(usize::from(precision - scale));
+        let (lead, whole) = whole.split_at(whole.len() % 9);
+        let mut groups: Vec<&[u8]> = vec![lead];
+        groups.extend(whole.chunks(9));
+        groups.extend(fraction.chunks(9));
+        let mut packed = Vec::new();
+        for group in groups.into_iter().filter(|group| !group.is_empty()) {
+            let value: u32 = std::str::from_utf8(group).unwrap().parse().unwrap();
+            packed.extend_from_slice(&value.to_be_bytes()[4 - DIGIT_BYTES[group.len()]..]);
+        }
+        if negative {
+            packed.iter_mut().for_each(|byte| *byte = !*byte);
+        }
+        packed[0] ^= 0x80;
+        packed
+    }
+
+    #[test]
+    fn the_manuals_example() {
+        let packed = [0x81, 0x0D, 0xFB, 0x38, 0xD2, 0x04, 0xD2];
+        let layout = Layout::new(14, 4);
+        assert_eq!(layout.bytes(), 7);
+        assert_eq!(layout.unscaled(&packed), Ok(12_345_678_901_234));
+        let negative: Vec<u8> = packed.iter().map(|byte| !byte).collect();
+        assert_eq!(layout.unscaled(&negative), Ok(-12_345_678_901_234));
+        let mut text = Vec::new();
+        layout.write_text(&negative, &mut text).unwrap();
+        assert_eq!(text, b"-1234567890.1234");
+    }
+
+    #[test]
+    fn impossible_groups_are_refused() {
+        assert!(Layout::new(9, 0).unscaled(&[0xFF, 0xFF, 0xFF, 0xFF]).is_err());
+        assert!(Layout::new(2, 0).unscaled(&[0x80 | 100]).is_err());
+        assert!(Layout::new(9, 0).unscaled(&[0x80]).is_err());
+        for text in ["", "-", "1e3", "1.2.3", "12345", "1.234"] {
+            assert!(unscaled_of_text(text.as_bytes(), 5, 2).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_is_canonical() {
+        let check = |text: &str, expected: &str| {
+            let mut out = Vec::new();
+            write_canonical_text(text.as_bytes(), 2, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        check("000012.30", "12.30");
+        check("-0.50", "-0.50");
+        check("-0.00", "0.00");
+        check(".25", "0.25");
+    }
+
+    proptest! {
+        #[test]
+        fn packed_and_text_agree(
+            digits in proptest::collection::vec(0u8..10, 1..=65),
+            scale in 0u8..=30,
+            negative: bool,
+        ) {
+            let precision = digits.len() as u8;
+            let scale = scale.min(precision);
+            let mut text: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+            if negative {
+                text.insert(0, '-');
+            }
+            let packed = pack(&text, precision, scale);
+            let layout = Layout::new(precision, scale);
+            prop_assert_eq!(layout.bytes(), packed.len());
+            if scale > 0 {
+                text.insert(text.len() - usize::from(scale), '.');
+            }
+            let (mut from_packed, mut from_text) = (Vec::new(), Vec::new());
+            layout.write_text(&packed, &mut from_packed).unwrap();
+            write_canonical_text(text.as_bytes(), scale, &mut from_text).unwrap();
+            prop_assert_eq!(from_packed, from_text);
+            if precision <= 38 {
+                let expected = unscaled_of_text(text.as_bytes(), precision, scale);
+                prop_assert_eq!(layout.unscaled(&packed), expected);
+            }
+        }
+
+        #[test]
+        fn random_bytes_never_panic(
+            packed in proptest::collection::vec(any::<u8>(), 0..40),
+            precision in 1u8..=65,
+            scale in 0u8..=38,
+        ) {
+            let layout = Layout::new(precision, scale.min(precision));
+            let _ = layout.unscaled(&packed);
+            let _ = layout.write_text(&packed, &mut Vec::new());
+            let _ = unscaled_of_text(&packed, precision.min(38), scale.min(38));
+        }
+    }
+}
