@@ -5,7 +5,10 @@
 //! (the one ordered stream). `metadata` reads what the server says of its tables; `keys` orders rows as the server does;
 //! `charset` turns stored bytes into UTF-8 by the server's own tables.
 
+pub mod config;
 pub mod decode;
+pub mod charset;
+pub mod keys;
 pub mod metadata;
 pub mod position;
 pub mod types;
