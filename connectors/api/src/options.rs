@@ -3,7 +3,7 @@
 //! A value arrives as text with its key; the option's declared type parses it, so `port: "3306"` and `port: 3306` are
 //! the same. Faults name the key; the pipeline file's reader adds line, column and caret.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::pattern::Selectors;
 
@@ -40,6 +40,23 @@ pub enum OptionType {
     OneOf(&'static [&'static str]),
     /// Comma-separated table patterns (the Selectors dialect).
     Tables,
+}
+
+impl fmt::Display for OptionType {
+    /// As a table of options shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OptionType::Text => f.write_str("text"),
+            OptionType::Secret => f.write_str("secret"),
+            OptionType::Integer { min, max: i64::MAX } => write!(f, "integer from {min}"),
+            OptionType::Integer { min, max } => write!(f, "integer {min} to {max}"),
+            OptionType::Boolean => f.write_str("boolean"),
+            OptionType::Duration => f.write_str("duration"),
+            OptionType::Bytes => f.write_str("size"),
+            OptionType::OneOf(words) => f.write_str(&words.join(" | ")),
+            OptionType::Tables => f.write_str("table patterns"),
+        }
+    }
 }
 
 /// What becomes of an option.
@@ -106,6 +123,13 @@ impl OptionSpec {
         self.class = OptionClass::Refused(why);
         self
     }
+    /// The option a key belongs to: an exact key first, then the longest prefix.
+    pub fn find(specs: &'static [OptionSpec], key: &str) -> Option<&'static OptionSpec> {
+        specs
+            .iter()
+            .filter(|spec| spec.matches(key))
+            .max_by_key(|spec| (spec.key == key, spec.key.len()))
+    }
     /// Whether a key of a file is this option.
     pub fn matches(&self, key: &str) -> bool {
         match self.key.strip_suffix('*') {
@@ -131,10 +155,7 @@ pub struct ConnectorSpec {
 impl ConnectorSpec {
     /// The option a key belongs to: an exact key first, then the longest prefix.
     pub fn option(&self, key: &str) -> Option<&'static OptionSpec> {
-        self.options
-            .iter()
-            .filter(|spec| spec.matches(key))
-            .max_by_key(|spec| (spec.key == key, spec.key.len()))
+        OptionSpec::find(self.options, key)
     }
 }
 
@@ -226,15 +247,38 @@ impl Options {
 }
 
 /// Secrets never print.
-impl std::fmt::Debug for Options {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (key, value) in &self.values {
-            let secret = self.spec.option(key).is_none_or(|spec| spec.ty == OptionType::Secret);
+            let secret = names_a_secret(key)
+                || self.spec.option(key).is_none_or(|spec| spec.ty == OptionType::Secret);
             map.entry(key, if secret { &"***" } else { value });
         }
         map.finish()
     }
+}
+
+const SECRET_WORDS: [&str; 8] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "private.key",
+    "access.key",
+];
+
+/// Where in a key or a variable's name a word begins that says that its value is a secret.
+pub fn secret_word(name: &str) -> Option<usize> {
+    let name = name.to_ascii_lowercase().replace(['-', '_'], ".");
+    SECRET_WORDS.iter().filter_map(|word| name.find(word)).min()
+}
+
+/// Whether a key or a variable, by its name, holds a secret: the guard for what no connector has declared.
+pub fn names_a_secret(name: &str) -> bool {
+    secret_word(name).is_some()
 }
 
 /// Checks one value against its option's type.
@@ -258,8 +302,10 @@ pub fn check_value(spec: &OptionSpec, key: &str, text: &str) -> Result<(), Optio
         },
         OptionType::Integer { min, max } => match text.trim().parse::<i64>() {
             Ok(value) if (min..=max).contains(&value) => Ok(()),
+            Ok(_) if max == i64::MAX => fault(format!("\"{text}\" is out of range"))
+                .map_err(|f| f.hint(format!("write a number from {min} on"))),
             Ok(_) => fault(format!("\"{text}\" is out of range"))
-                .map_err(|f| f.hint(format!("{min} to {max}"))),
+                .map_err(|f| f.hint(format!("write a number from {min} to {max}"))),
             Err(_) => fault(format!("\"{text}\" is not a whole number")),
         },
         OptionType::Boolean => match text.trim() {

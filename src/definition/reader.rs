@@ -1,0 +1,209 @@
+//! What the readers of all blocks share: collecting faults and notices, and placing them.
+
+use std::ops::Range;
+
+use cdc_api::{
+    OptionClass, OptionSpec, OptionType,
+    options::{check_value, names_a_secret},
+};
+use saphyr_parser::ScalarStyle;
+
+use super::{
+    fault::{Fault, Notice, did_you_mean},
+    mask::Secrets,
+    tree::{Entry, Node, Scalar, Substitution, Value},
+};
+
+/// The state of reading one file.
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) faults: Vec<Fault>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) secrets: Secrets,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Reader { text, faults: Vec::new(), notices: Vec::new(), secrets: Secrets::default() }
+    }
+
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    pub(super) fn notice(&mut self, path: &str, span: &Range<usize>, message: impl Into<String>) {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        self.notices.push(Notice { path: path.to_owned(), line, message: message.into() });
+    }
+
+    /// The entries of a block; anything else is a fault.
+    pub(super) fn block<'n>(&mut self, path: &str, entry: &'n Entry) -> Option<&'n [Entry]> {
+        if let Value::Mapping(entries) = &entry.value.value {
+            return Some(entries);
+        }
+        let message = format!("expected a block of keys, found {}", entry.value.describe());
+        self.fault(Fault::new(path, message).at(self.value_span(entry)));
+        None
+    }
+
+    /// The items of a list; nothing behind the key is an empty one, anything else a fault.
+    pub(super) fn list<'n>(&mut self, path: &str, entry: &'n Entry) -> Option<&'n [Node]> {
+        match &entry.value.value {
+            Value::Sequence(items) => Some(items),
+            Value::Null => Some(&[]),
+            _ => {
+                let message = format!("expected a list, found {}", entry.value.describe());
+                let fault = Fault::new(path, message).at(self.value_span(entry));
+                self.fault(fault.hint("begin each item with `- `"));
+                None
+            }
+        }
+    }
+
+    /// The scalar behind a key; anything else is a fault, or was one already.
+    pub(super) fn scalar<'n>(&mut self, path: &str, entry: &'n Entry) -> Option<&'n Scalar> {
+        let fault = match &entry.value.value {
+            Value::Scalar(scalar) => return Some(scalar),
+            Value::Unresolved => return None,
+            Value::Null => Fault::new(path, "has no value")
+                .hint("remove the key, or write \"\" for an empty text"),
+            Value::Sequence(_) => Fault::new(path, "expected a text, found a list")
+                .hint("write one text with commas between its parts"),
+            Value::Mapping(_) => Fault::new(path, "expected a text, found a block of keys")
+                .hint(format!("options are not nested: write `{}.…: value`", entry.key)),
+        };
+        self.fault(fault.at(self.value_span(entry)));
+        None
+    }
+
+    /// A key that nobody knows.
+    pub(super) fn unknown_key<'k>(
+        &mut self,
+        path: &str,
+        entry: &Entry,
+        known: impl IntoIterator<Item = &'k str>,
+        otherwise: impl Into<String>,
+    ) {
+        let proposal = did_you_mean(&entry.key, known);
+        // What was meant for a secret's key is a secret too, however the key is spelled.
+        if proposal.is_some_and(names_a_secret) {
+            self.secrets.conceal(&entry.value);
+        }
+        let fault = Fault::new(path, "unknown key").at(entry.key_span.clone());
+        self.fault(match proposal {
+            Some(key) => fault.hint(format!("did you mean `{key}`?")),
+            None => fault.hint(otherwise),
+        });
+    }
+
+    /// Checks one option against its declaration and gives its text. None: it has no text, or one that is refused;
+    /// either is reported.
+    pub(super) fn option<'n>(
+        &mut self,
+        path: &str,
+        entry: &'n Entry,
+        spec: &OptionSpec,
+    ) -> Option<&'n str> {
+        if spec.ty == OptionType::Secret {
+            self.secrets.conceal(&entry.value);
+        }
+        if let OptionClass::Refused(why) = spec.class {
+            self.fault(
+                Fault::new(path, format!("is not supported: {why}")).at(entry.key_span.clone()),
+            );
+            return None;
+        }
+        let scalar = self.scalar(path, entry)?;
+        if let OptionClass::NoEffect(why) = spec.class {
+            self.notice(path, &entry.key_span, format!("has no effect: {why}"));
+            return Some(&scalar.text);
+        }
+        let Err(fault) = check_value(spec, &entry.key, &scalar.text) else {
+            return Some(&scalar.text);
+        };
+        if scalar.substitution == Substitution::Secret {
+            let message = format!("what the reference stands for is not of type {}", spec.ty);
+            self.fault(Fault::new(path, message).at(self.value_span(entry)));
+            return None;
+        }
+        let hint = match (fault.hint, spec.ty) {
+            (None, OptionType::OneOf(words)) => did_you_mean(&scalar.text, words.iter().copied())
+                .map(|word| format!("did you mean `{word}`?")),
+            (hint, _) => hint,
+        };
+        let span = match fault.offset {
+            Some(offset) => self.place(&entry.value, scalar, offset),
+            None => self.value_span(entry),
+        };
+        self.fault(Fault::new(path, fault.message).at(span).maybe_hint(hint));
+        None
+    }
+
+    /// What to underline for a value: its first line, or its key when there is nothing.
+    pub(super) fn value_span(&self, entry: &Entry) -> Range<usize> {
+        if entry.value.span.is_empty() {
+            return entry.key_span.clone();
+        }
+        // A block of keys begins below: its key says more than its first line.
+        if matches!(entry.value.value, Value::Mapping(_) | Value::Sequence(_))
+            && self.lines_between(entry.key_span.end, entry.value.span.start)
+        {
+            return entry.key_span.clone();
+        }
+        self.first_line(entry.value.span.clone())
+    }
+
+    fn lines_between(&self, start: usize, end: usize) -> bool {
+        self.text.get(start..end).is_some_and(|between| between.contains('\n'))
+    }
+
+    pub(super) fn first_line(&self, span: Range<usize>) -> Range<usize> {
+        let part = self.text.get(span.clone()).unwrap_or_default();
+        let length = part.find(['\n', '\r']).unwrap_or(part.len());
+        span.start..span.start + length
+    }
+
+    /// The character at `offset` of a scalar's text as a place in the file; the whole value where the two differ by
+    /// more than quotes and escapes.
+    pub(super) fn place(&self, node: &Node, scalar: &Scalar, offset: usize) -> Range<usize> {
+        let span = node.anchored_at.clone().unwrap_or_else(|| node.span.clone());
+        let raw = self.text.get(span.clone()).unwrap_or_default();
+        let whole = self.first_line(node.span.clone());
+        if scalar.substitution != Substitution::None || raw.contains('\n') {
+            return whole;
+        }
+        let quotes = match scalar.style {
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
+            _ => 0,
+        };
+        let (mut at, mut read) = (quotes, 0);
+        while read < offset {
+            let Some(step) = step(raw.get(at..).unwrap_or_default(), scalar.style) else {
+                return whole;
+            };
+            at += step.0;
+            read += step.1;
+        }
+        match step(raw.get(at..).unwrap_or_default(), scalar.style) {
+            // An error at the end of the text stands behind its last character.
+            _ if read != offset => whole,
+            Some((length, _)) if at < raw.len() => span.start + at..span.start + at + length,
+            _ => span.start + at..span.start + at,
+        }
+    }
+}
+
+/// One character of a scalar as written: its bytes in the file and in the text.
+fn step(raw: &str, style: ScalarStyle) -> Option<(usize, usize)> {
+    let mut chars = raw.chars();
+    let first = chars.next()?;
+    match (style, first, chars.next()) {
+        (ScalarStyle::SingleQuoted, '\'', Some('\'')) => Some((2, 1)),
+        (ScalarStyle::SingleQuoted, '\'', _) | (ScalarStyle::DoubleQuoted, '"', _) => None,
+        // Numeric escapes are rare enough to underline the whole value for them.
+        (ScalarStyle::DoubleQuoted, '\\', Some('x' | 'u' | 'U' | 'N' | '_' | 'L' | 'P')) => None,
+        (ScalarStyle::DoubleQuoted, '\\', Some(second)) => Some((1 + second.len_utf8(), 1)),
+        _ => Some((first.len_utf8(), first.len_utf8())),
+    }
+}

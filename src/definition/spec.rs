@@ -1,0 +1,176 @@
+//! A pipeline as its file describes it: read, checked, and not yet connected to anything.
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use cdc_api::Options;
+
+use crate::route::{RouteMode, RouteRule};
+
+/// A checked pipeline file. Printing it never prints a secret.
+#[derive(Debug, Clone)]
+pub struct PipelineSpec {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// `source:`.
+    pub source: ConnectorBlock,
+    /// `sink:`.
+    pub sink: ConnectorBlock,
+    /// `include.schema.changes` and `exclude.schema.changes` of the sink.
+    pub schema_changes: SchemaChangeFilter,
+    /// `route:`, in the file's order.
+    pub route: Vec<RouteRule>,
+    /// `pipeline:`, with every default filled in.
+    pub pipeline: PipelineOptions,
+}
+
+/// `source:` or `sink:`.
+#[derive(Debug, Clone)]
+pub struct ConnectorBlock {
+    /// The word behind `type:`.
+    pub connector: String,
+    /// `name:`, for log lines.
+    pub name: Option<String>,
+    /// Checked options; they know their defaults.
+    pub options: Options,
+}
+
+/// `pipeline:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipelineOptions {
+    /// For log lines, metrics and the server's process list; the file's stem when not given.
+    pub name: String,
+    /// The most chunk readers and writers; none means as many as there are cores, at most 4.
+    pub parallelism: Option<NonZeroUsize>,
+    /// Whether the run ends when all rows are copied.
+    pub runtime_mode: RuntimeMode,
+    /// What a schema change at the source does to the sink.
+    pub schema_change_behavior: SchemaChangeBehavior,
+    /// Which of several matching routes count.
+    pub route_mode: RouteMode,
+    /// The zone in which transforms see timestamps.
+    pub local_time_zone: Option<String>,
+    /// Time between checkpoints; none means the sink's own.
+    pub checkpoint_interval: Option<Duration>,
+    /// The folder of the checkpoints.
+    pub checkpoint_storage: PathBuf,
+    /// What the process may hold, bytes.
+    pub memory_limit_bytes: u64,
+    /// What a table that cannot go on does to the pipeline.
+    pub on_table_error: TableErrorPolicy,
+}
+
+/// `execution.runtime-mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RuntimeMode {
+    /// All rows, then every change.
+    #[default]
+    Streaming,
+    /// All rows, then the end.
+    Batch,
+}
+
+/// `schema.change.behavior`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchemaChangeBehavior {
+    /// The sink keeps its first schema.
+    Ignore,
+    /// Changes are applied in a form that loses nothing.
+    #[default]
+    Lenient,
+    /// As `Evolve`, and what the sink cannot do is tolerated.
+    TryEvolve,
+    /// Applied as they are; a failure ends the run.
+    Evolve,
+    /// Any change ends the run.
+    Exception,
+}
+
+/// `table.on-error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TableErrorPolicy {
+    /// The table stops, the others go on.
+    #[default]
+    Quarantine,
+    /// The pipeline stops.
+    Stop,
+}
+
+/// A kind of schema change, as the sink's filter names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SchemaChangeKind {
+    /// `add.column`
+    AddColumn,
+    /// `alter.column.type`
+    AlterColumnType,
+    /// `create.table`
+    CreateTable,
+    /// `drop.column`
+    DropColumn,
+    /// `drop.table`
+    DropTable,
+    /// `rename.column`
+    RenameColumn,
+    /// `truncate.table`
+    TruncateTable,
+    /// `alter.table.comment`
+    AlterTableComment,
+}
+
+impl SchemaChangeKind {
+    /// All kinds with their words.
+    pub const ALL: [(&'static str, SchemaChangeKind); 8] = [
+        ("add.column", SchemaChangeKind::AddColumn),
+        ("alter.column.type", SchemaChangeKind::AlterColumnType),
+        ("alter.table.comment", SchemaChangeKind::AlterTableComment),
+        ("create.table", SchemaChangeKind::CreateTable),
+        ("drop.column", SchemaChangeKind::DropColumn),
+        ("drop.table", SchemaChangeKind::DropTable),
+        ("rename.column", SchemaChangeKind::RenameColumn),
+        ("truncate.table", SchemaChangeKind::TruncateTable),
+    ];
+
+    /// Words that stand for several kinds.
+    pub const FAMILIES: [&'static str; 9] =
+        ["add", "all", "alter", "column", "create", "drop", "rename", "table", "truncate"];
+
+    /// The kinds a word of the file stands for; empty when it is unknown.
+    pub fn of(word: &str) -> Vec<SchemaChangeKind> {
+        let word = word.trim().to_ascii_lowercase();
+        let stands = |name: &str| {
+            name == word
+                || word == "all"
+                || (Self::FAMILIES.contains(&word.as_str())
+                    && name.split('.').any(|part| part == word))
+        };
+        Self::ALL.iter().filter(|(name, _)| stands(name)).map(|(_, kind)| *kind).collect()
+    }
+}
+
+/// Which schema changes reach the sink; none of both lists set means the behaviour's own default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SchemaChangeFilter {
+    /// Only these, when given. `create.table` is always among them.
+    pub include: Option<Vec<SchemaChangeKind>>,
+    /// Never these, when given; stronger than `include`.
+    pub exclude: Option<Vec<SchemaChangeKind>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_stand_for_their_kinds() {
+        use SchemaChangeKind::{
+            AddColumn, AlterColumnType, AlterTableComment, DropColumn, DropTable,
+        };
+        assert_eq!(SchemaChangeKind::of("drop"), [DropColumn, DropTable]);
+        assert_eq!(SchemaChangeKind::of("ADD"), [AddColumn]);
+        assert_eq!(SchemaChangeKind::of("alter"), [AlterColumnType, AlterTableComment]);
+        assert_eq!(SchemaChangeKind::of("table").len(), 4);
+        assert_eq!(SchemaChangeKind::of("column").len(), 4);
+        assert_eq!(SchemaChangeKind::of("all").len(), 8);
+        assert_eq!(SchemaChangeKind::of("type"), []);
+        assert_eq!(SchemaChangeKind::of("drop.table"), [DropTable]);
+    }
+}

@@ -1,0 +1,182 @@
+//! What is read from whole files, against connectors of the test's own. How faults look is shown by the gallery.
+
+use std::path::Path;
+
+use cdc_api::{ConnectorSpec, OptionFault, OptionSpec, OptionType, Role};
+
+use super::*;
+use crate::route::RouteMode;
+
+struct Two;
+
+static SOURCE: ConnectorSpec = ConnectorSpec {
+    name: "mysql",
+    role: Role::Source,
+    summary: "a source",
+    options: &[
+        OptionSpec::new("hostname", OptionType::Text, "host").required(),
+        OptionSpec::new("port", OptionType::Integer { min: 1, max: 65535 }, "port").default("3306"),
+        OptionSpec::new("password", OptionType::Secret, "password").required(),
+        OptionSpec::new("pin", OptionType::Secret, "second secret"),
+        OptionSpec::new("tables", OptionType::Tables, "tables").required(),
+        OptionSpec::new("scan.startup.mode", OptionType::OneOf(&["initial", "snapshot"]), "mode")
+            .default("initial"),
+        OptionSpec::new("chunk-meta.*", OptionType::Text, "chunks")
+            .no_effect("chunks have no groups here"),
+        OptionSpec::new("debezium.column.*", OptionType::Text, "columns")
+            .refused("it would change rows"),
+        OptionSpec::new("debezium.*", OptionType::Text, "tuning").no_effect("there is no Debezium"),
+    ],
+};
+
+static SINK: ConnectorSpec = ConnectorSpec {
+    name: "values",
+    role: Role::Sink,
+    summary: "a sink",
+    options: &[OptionSpec::new("print.enabled", OptionType::Boolean, "print").default("true")],
+};
+
+impl Connectors for Two {
+    fn specs(&self) -> Vec<&'static ConnectorSpec> {
+        vec![&SOURCE, &SINK]
+    }
+    fn absence(&self, _: Role, name: &str) -> Option<String> {
+        (name == "kafka").then(|| "connector `kafka` is not in this build".to_owned())
+    }
+    fn faults(&self, _: Role, block: &ConnectorBlock) -> Vec<OptionFault> {
+        match block.options.text("hostname") {
+            Some("bad") => vec![OptionFault::new("hostname", "the connector does not like it")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+struct Variables;
+impl Environment for Variables {
+    fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "HOST" => Some("db1".into()),
+            "DB_PASSWORD" => Some("hunter2!".into()),
+            _ => None,
+        }
+    }
+    fn file(&self, _: &Path) -> Result<String, String> {
+        Ok("from-a-file\n".into())
+    }
+}
+
+const GOOD: &str = r"
+source:
+  type: mysql
+  name: shop
+  hostname: ${HOST}
+  port: '3307'
+  password: ${DB_PASSWORD}
+  tables: shop.\.*
+  chunk-meta.group.size: 1000
+sink:
+  type: values
+  print.enabled: FALSE
+  exclude.schema.changes: [drop, truncate.table]
+route:
+  - source-table: shop.\.*
+    sink-table: lake.<>
+    replace-symbol: <>
+pipeline:
+  name: my shop
+  parallelism: 2
+  route-mode: first_match
+  checkpoint.interval: 5 s
+  memory.limit: 1gb
+  schema.change.behavior: try_evolve
+";
+
+fn read_text(text: &str) -> Result<Definition, Box<Report>> {
+    read(Path::new("conf/shop.yaml"), text, &Two, &Variables)
+}
+
+fn faults(text: &str) -> Vec<(String, String)> {
+    let report = read_text(text).expect_err("a file with faults");
+    report.faults().iter().map(|fault| (fault.path.clone(), fault.message.clone())).collect()
+}
+
+#[test]
+fn a_good_file_is_read_whole() {
+    let definition = read_text(GOOD).expect("a good file");
+    let spec = &definition.spec;
+    assert_eq!(spec.source.connector, "mysql");
+    assert_eq!(spec.source.name.as_deref(), Some("shop"));
+    assert_eq!(spec.source.options.text("hostname"), Some("db1"));
+    assert_eq!(spec.source.options.integer("port"), Some(3307));
+    assert_eq!(spec.source.options.text("password"), Some("hunter2!"));
+    assert!(!spec.sink.options.boolean("print.enabled"));
+    assert_eq!(spec.route.len(), 1);
+    let excluded = spec.schema_changes.exclude.as_ref().expect("a list");
+    assert_eq!(excluded.len(), 3);
+    assert_eq!(spec.pipeline.name, "my shop");
+    assert_eq!(spec.pipeline.route_mode, RouteMode::FirstMatch);
+    assert_eq!(spec.pipeline.schema_change_behavior, SchemaChangeBehavior::TryEvolve);
+    assert_eq!(spec.pipeline.memory_limit_bytes, 1 << 30);
+    assert_eq!(spec.pipeline.checkpoint_storage, Path::new("conf/.cdc-cli/shop"));
+    let notices: Vec<&str> = definition.notices.iter().map(|notice| notice.path.as_str()).collect();
+    assert_eq!(notices, ["source.chunk-meta.group.size", "sink.exclude.schema.changes"]);
+    assert!(!format!("{definition:?}").contains("hunter2!"));
+}
+
+#[test]
+fn batch_means_snapshot() {
+    let batch = "pipeline: {execution.runtime-mode: batch}\n";
+    let text = format!("{}{batch}", GOOD.split("pipeline:").next().unwrap());
+    let spec = read_text(&text).expect("a good file").spec;
+    assert_eq!(spec.source.options.text("scan.startup.mode"), Some("snapshot"));
+    let text = text.replace("  name: shop\n", "  scan.startup.mode: initial\n");
+    assert_eq!(faults(&text)[0].0, "source.scan.startup.mode");
+}
+
+#[test]
+fn connectors_judge_what_the_types_cannot() {
+    let found = faults(&GOOD.replace("${HOST}", "bad").replace("'3307'", "x"));
+    let expected = [
+        ("source.hostname", "the connector does not like it"),
+        ("source.port", "\"x\" is not a whole number"),
+    ];
+    assert_eq!(found, expected.map(|(path, message)| (path.to_owned(), message.to_owned())));
+}
+
+#[test]
+fn a_secret_is_on_no_screen() {
+    let secrets = [
+        // A typo in the key, a secret whose name says nothing, one in a wrong place, one from a file.
+        GOOD.replace("password: ${DB_PASSWORD}", "pasword: hunter2!"),
+        GOOD.replace("name: shop", "pin: hunter2!\n  nonsense: 1"),
+        GOOD.replace("'3307'", "${DB_PASSWORD}"),
+        GOOD.replace("${DB_PASSWORD}", "{deep: [hunter2!]}"),
+        GOOD.replace("${DB_PASSWORD}", "|\n    hunter2!\n    hunter2!\n  nonsense: 1"),
+        GOOD.replace("${DB_PASSWORD}", "hunter2!\n  broken: ["),
+        GOOD.replace("type: mysql", "type: nosuch").replace("${DB_PASSWORD}", "hunter2!"),
+        format!("x: &pw hunter2!\n{}", GOOD.replace("${DB_PASSWORD}", "*pw")),
+        GOOD.replace("name: shop", "url: mysql://root:hunter2!@db/"),
+        GOOD.replace("${HOST}", "${NOPE}").replace("${DB_PASSWORD}", "\"hunter2!\""),
+    ];
+    for text in secrets {
+        let report = read_text(&text).expect_err(&text);
+        let screen = report.screen(Screen::PLAIN);
+        assert!(!screen.contains("hunter2!"), "{screen}");
+        assert!(!format!("{report:?}").contains("hunter2!"), "{report:?}");
+    }
+}
+
+#[test]
+fn any_cut_of_a_file_gives_a_screen() {
+    for (cut, _) in GOOD.char_indices() {
+        let text = &GOOD[..cut];
+        for text in [text.to_owned(), text.replace('\n', "\r\n"), text.replace("shop", "ö漢")] {
+            if let Err(report) = read_text(&text) {
+                assert!(!report.screen(Screen::PLAIN).is_empty());
+                assert!(
+                    !report.screen(Screen { color: true, unicode: true, width: 40 }).is_empty()
+                );
+            }
+        }
+    }
+}
