@@ -5,11 +5,18 @@
 //! (the one ordered stream). `metadata` reads what the server says of its tables; `keys` orders rows as the server does;
 //! `charset` turns stored bytes into UTF-8 by the server's own tables.
 
+pub mod charset;
 pub mod config;
 pub mod decode;
-pub mod charset;
 pub mod keys;
 pub mod metadata;
 pub mod position;
 pub mod types;
 pub mod wire;
+
+mod log;
+mod snapshot;
+mod source;
+
+pub use config::SPEC;
+pub use source::provider;

@@ -1,0 +1,19 @@
+//! The binlog: its bytes as events, events as transactions, transactions as frames of row batches.
+//!
+//! `event` and `payload` read bytes, `statement` reads what statements mean to tables, `decoder` is the state machine over
+//! both, `rows` appends row events to `frame`s, `reader` is the task that keeps the connection, `server` asks the server
+//! about its log.
+
+mod decoder;
+mod event;
+mod frame;
+mod payload;
+mod reader;
+mod rows;
+mod server;
+mod statement;
+
+pub(crate) use decoder::StopScope;
+pub(crate) use frame::{LogBatch, LogFrame, RowKeys, select};
+pub(crate) use reader::{LogItem, LogReader};
+pub(crate) use server::{before_all, check_resumable, log_end, start_position};

@@ -1,0 +1,702 @@
+//! The log as a state machine: events in, frames and notices out. No I/O. It knows transactions (correctness §4), keeps
+//! the position in 64 bits, and hands row images of captured tables to `decode`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use cdc_api::{BeforeImages, Error, Result, TxnId};
+
+use super::{
+    event::{self, Event, EventError, Query, kind},
+    frame::{FrameBuilder, LogFrame},
+    payload::Payload,
+    rows,
+    statement::{self, Name, Statement},
+};
+use crate::{
+    charset::Charsets,
+    decode::binlog::{BinlogPlan, RowsKind, TableMap, inflate_query, inflate_rows},
+    position::LogPosition,
+    source::{CapturedTable, Catalog},
+};
+
+/// What an event asks of the reader's loop.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Go on.
+    Go,
+    /// Something happened that travels in the log's order: finish the frame, then send it.
+    Notice(Notice),
+}
+
+/// What else the log says about captured tables.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    /// A statement that may have changed the definition of these tables.
+    Redefined { tables: Vec<Arc<CapturedTable>>, statement: String },
+    /// Captured tables have to stop.
+    Stop { tables: Vec<Arc<CapturedTable>>, reason: String, remedy: String, scope: StopScope },
+    /// More than one, out of one compressed transaction.
+    Several(Vec<Notice>),
+}
+
+/// Whether a stop holds for a table of which nothing has been read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopScope {
+    /// Always.
+    Always,
+    /// Not while all of it is Unread: then the SELECT will see what the log could not tell.
+    OnceRead,
+}
+
+/// An event may not be longer than this inside a compressed transaction; outside, the wire has its own limit.
+const EVENT_BYTES_MAX: usize = 1 << 30;
+/// A transaction whose rows in this frame came from more log bytes than this is cut into frames.
+const TXN_CUT_BYTES: u64 = 4 << 20;
+const STATEMENT_SHOWN_CHARS: usize = 120;
+
+/// The running transaction.
+struct Txn {
+    id: TxnId,
+    commit_ts_us: i64,
+    /// Ordinal of its first row in the current frame.
+    first_ordinal: u32,
+    /// Rows of it left with an earlier frame.
+    emitted: bool,
+    /// It has a span in the current frame.
+    spanned: bool,
+    /// Between BEGIN and its end (MariaDB's GTID event stands for BEGIN unless standalone).
+    begun: bool,
+    xa: bool,
+}
+
+enum Mapped {
+    /// Not captured, or stopped.
+    Skip,
+    Rows {
+        table: Arc<CapturedTable>,
+        plan: Arc<BinlogPlan>,
+    },
+}
+
+/// The decoder of one log stream.
+pub(crate) struct LogDecoder {
+    catalog: Arc<Catalog>,
+    charsets: Arc<Charsets>,
+    before: BeforeImages,
+    checksum: bool,
+    format_known: bool,
+    /// Everything up to here has been passed, whatever file a new connection's stream begins in.
+    floor: LogPosition,
+    /// Where the stream stands: behind the last event.
+    stream: LogPosition,
+    /// Where the stream stood between two transactions: there a new connection without GTIDs goes on.
+    boundary: LogPosition,
+    /// Table maps of the running event group.
+    maps: HashMap<u64, Mapped>,
+    /// Compiled plans by table, with the table map they were made from: ids restart with the server (correctness §4).
+    plans: HashMap<u32, Vec<(Box<[u8]>, Arc<BinlogPlan>)>>,
+    txn: Option<Txn>,
+    frame: FrameBuilder,
+}
+
+impl LogDecoder {
+    /// A decoder whose stream starts at `position`, between two transactions.
+    pub(crate) fn new(
+        catalog: Arc<Catalog>,
+        charsets: Arc<Charsets>,
+        before: BeforeImages,
+        position: LogPosition,
+    ) -> Self {
+        LogDecoder {
+            catalog,
+            charsets,
+            before,
+            checksum: false,
+            format_known: false,
+            boundary: position.clone(),
+            stream: position.clone(),
+            floor: position,
+            maps: HashMap::new(),
+            plans: HashMap::new(),
+            txn: None,
+            frame: FrameBuilder::default(),
+        }
+    }
+
+    /// Where the decoder stands. A stream by GTID may begin in an older file and skip what was passed; its places there
+    /// say nothing, the position never goes back.
+    pub(crate) fn position(&self) -> &LogPosition {
+        if self.stream > self.floor { &self.stream } else { &self.floor }
+    }
+
+    /// Where a new connection goes on when the server has no GTIDs.
+    pub(crate) fn boundary(&self) -> &LogPosition {
+        &self.boundary
+    }
+
+    pub(crate) fn at_boundary(&self) -> bool {
+        self.txn.is_none()
+    }
+
+    /// Whether a frame should leave although more is at hand.
+    pub(crate) fn is_full(&self, frame_bytes_max: u64) -> bool {
+        let limit =
+            if self.at_boundary() { frame_bytes_max } else { frame_bytes_max.max(TXN_CUT_BYTES) };
+        self.frame.log_bytes() >= limit
+    }
+
+    /// Whether a frame would carry anything.
+    pub(crate) fn has_news(&self) -> bool {
+        self.frame.has_rows() || self.frame.log_bytes() > 0
+    }
+
+    /// The connection broke. What was not sent of the running transaction is forgotten: it comes again.
+    ///
+    /// # Errors
+    /// `Transient` when a part of it was sent already: then only a restart from the last checkpoint is right.
+    pub(crate) fn reconnect(&mut self) -> Result<()> {
+        if let Some(txn) = self.txn.take() {
+            if txn.emitted {
+                return Err(Error::transient(
+                    "the log's connection broke inside a large transaction",
+                )
+                .detail(
+                    "a part of its rows was sent on; the pipeline goes back to its last checkpoint",
+                ));
+            }
+            self.frame.cut_from(txn.first_ordinal);
+        }
+        self.maps.clear();
+        self.format_known = false;
+        self.checksum = false;
+        if self.boundary > self.floor {
+            self.floor = self.boundary.clone();
+        }
+        self.stream = self.floor.clone();
+        Ok(())
+    }
+
+    /// Closes the frame.
+    pub(crate) fn take_frame(&mut self) -> Result<LogFrame> {
+        let boundary = self.txn.is_none();
+        if let Some(txn) = &mut self.txn {
+            // The span needs a time although its end is not known yet.
+            if txn.spanned {
+                self.frame.stamp_txn(self.stream.offset(), txn.commit_ts_us);
+            }
+            txn.emitted |= self.frame.ordinals() > txn.first_ordinal;
+            (txn.first_ordinal, txn.spanned) = (0, false);
+        }
+        let end = self.position().clone();
+        self.frame
+            .finish(end, boundary)
+            .map_err(|error| self.internal(format!("a batch could not be closed: {error}")))
+    }
+
+    /// Takes one event as it came from the server.
+    pub(crate) fn event(&mut self, bytes: &[u8]) -> Result<Step> {
+        let kind = bytes.get(4).copied().unwrap_or_default();
+        if kind == kind::FORMAT_DESCRIPTION {
+            self.checksum =
+                event::format_has_checksums(bytes).map_err(|error| self.broken(kind, &error))?;
+            self.format_known = true;
+        }
+        // The artificial rotate ahead of the format description has a checksum or not: its bytes tell.
+        let checksum = if self.format_known { self.checksum } else { event::has_checksum(bytes) };
+        let event = Event::parse(bytes, checksum).map_err(|error| self.broken(kind, &error))?;
+        self.frame.add_log_bytes(event.len);
+        if kind == kind::ROTATE {
+            let (offset, file) =
+                event::rotate(event.body).map_err(|error| self.broken(kind, &error))?;
+            self.move_to(
+                LogPosition::new(file, offset).map_err(|error| self.internal(error.to_string()))?,
+            );
+            return Ok(Step::Go);
+        }
+        if !event.is_artificial() {
+            self.advance(event.header.end);
+        }
+        self.dispatch(&event, true).map_err(|fault| self.explain(kind, fault))
+    }
+
+    /// A new file, or the place where a connection's stream begins.
+    fn move_to(&mut self, position: LogPosition) {
+        self.stream = position;
+        if self.txn.is_none() {
+            self.boundary = self.stream.clone();
+        }
+    }
+
+    /// `end_log_pos` has 32 bits and wraps at 4 GiB (correctness §2).
+    fn advance(&mut self, end: u32) {
+        const WRAP: u64 = 1 << 32;
+        let now = self.stream.offset();
+        let mut offset = (now & !(WRAP - 1)) | u64::from(end);
+        if offset + WRAP / 2 < now {
+            offset += WRAP;
+        }
+        if offset > now {
+            self.stream = self.stream.at(offset);
+        }
+    }
+
+    fn dispatch(&mut self, event: &Event<'_>, top: bool) -> Result<Step, Fault> {
+        match event.header.kind {
+            kind::TABLE_MAP => return self.table_map(event.body),
+            kind::WRITE_ROWS
+            | kind::UPDATE_ROWS
+            | kind::DELETE_ROWS
+            | kind::WRITE_ROWS_V1
+            | kind::UPDATE_ROWS_V1
+            | kind::DELETE_ROWS_V1
+            | kind::PARTIAL_UPDATE_ROWS
+            | kind::MARIA_WRITE_ROWS_COMPRESSED_V1
+            | kind::MARIA_UPDATE_ROWS_COMPRESSED_V1
+            | kind::MARIA_DELETE_ROWS_COMPRESSED_V1
+            | kind::MARIA_WRITE_ROWS_COMPRESSED
+            | kind::MARIA_UPDATE_ROWS_COMPRESSED
+            | kind::MARIA_DELETE_ROWS_COMPRESSED => return self.rows(event),
+            kind::GTID | kind::ANONYMOUS_GTID => {
+                let gtid = event::gtid(event.body)?;
+                let anonymous = event.header.kind == kind::ANONYMOUS_GTID;
+                self.begin_mysql(gtid, anonymous, event.header.timestamp_s)?;
+            }
+            kind::GTID_TAGGED => {
+                let gtid = event::gtid_tagged(event.body)?;
+                self.begin_mysql(gtid, false, event.header.timestamp_s)?;
+            }
+            kind::MARIA_GTID => self.begin_mariadb(event)?,
+            kind::XID => self.commit(),
+            kind::QUERY => return self.query(&event::query(event.body)?),
+            kind::MARIA_QUERY_COMPRESSED => {
+                let body = inflate_query(event.body, EVENT_BYTES_MAX)?;
+                return self.query(&event::query(&body)?);
+            }
+            kind::XA_PREPARE => {
+                return self.xa_prepare(event::xa_prepare_is_one_phase(event.body)?);
+            }
+            kind::TRANSACTION_PAYLOAD if top => return self.payload(event.body),
+            kind::HEARTBEAT => {
+                self.heartbeat(Some(event::heartbeat(event.body)?), u64::from(event.header.end))?
+            }
+            kind::HEARTBEAT_V2 => {
+                let (file, offset) = event::heartbeat_v2(event.body)?;
+                self.heartbeat(file, offset.unwrap_or_default())?;
+            }
+            kind::FORMAT_DESCRIPTION => self.cut_off()?,
+            kind::EXECUTE_LOAD_QUERY => return self.query(&event::query_of_load(event.body)?),
+            kind::INCIDENT => {
+                return Err(Fault::Fatal(
+                    "the server reports an incident: events are missing from its log".into(),
+                    "copy the tables anew: start with an empty checkpoint storage and an empty target".into(),
+                ));
+            }
+            kind::MARIA_START_ENCRYPTION
+            | kind::STOP
+            | kind::INTVAR
+            | kind::RAND
+            | kind::USER_VAR
+            | kind::BEGIN_LOAD_QUERY
+            | kind::IGNORABLE
+            | kind::ROWS_QUERY
+            | kind::PREVIOUS_GTIDS
+            | kind::TRANSACTION_CONTEXT
+            | kind::VIEW_CHANGE
+            | kind::MARIA_ANNOTATE_ROWS
+            | kind::MARIA_CHECKPOINT
+            | kind::MARIA_GTID_LIST => {}
+            _ if event.header.flags & event::FLAG_IGNORABLE != 0 => {}
+            other => {
+                return Err(Fault::Fatal(
+                    format!("the log has an event of the unknown type {other}"),
+                    "this server version is newer than cdc-cli knows: please report it".into(),
+                ));
+            }
+        }
+        if self.txn.is_none() {
+            self.boundary = self.stream.clone();
+        }
+        Ok(Step::Go)
+    }
+
+    fn heartbeat(&mut self, file: Option<&str>, offset: u64) -> Result<(), Fault> {
+        let Some(file) = file.filter(|_| offset > 0 && self.txn.is_none()) else { return Ok(()) };
+        if file == &**self.stream.file() {
+            match u32::try_from(offset) {
+                // The header's 32 bits continue ours.
+                Ok(end) => self.advance(end),
+                Err(_) => self.move_to(self.stream.at(offset)),
+            }
+        } else {
+            let position = LogPosition::new(file, offset)
+                .map_err(|error| EventError::Malformed(error.to_string()))?;
+            self.move_to(position);
+        }
+        Ok(())
+    }
+
+    fn begin_mysql(
+        &mut self,
+        gtid: event::GtidBody,
+        anonymous: bool,
+        timestamp_s: u32,
+    ) -> Result<(), Fault> {
+        self.cut_off()?;
+        let commit_ts_us = match i64::try_from(gtid.commit_ts_us) {
+            Ok(us) if us > 0 => us,
+            _ => i64::from(timestamp_s) * 1_000_000,
+        };
+        let id = if anonymous {
+            TxnId::None
+        } else {
+            TxnId::Gtid { source: gtid.source, tag: gtid.tag, number: gtid.number }
+        };
+        self.begin(id, commit_ts_us, false);
+        Ok(())
+    }
+
+    fn begin_mariadb(&mut self, event: &Event<'_>) -> Result<(), Fault> {
+        self.cut_off()?;
+        let gtid = event::maria_gtid(event.body)?;
+        let id = TxnId::Domain {
+            domain: gtid.domain,
+            server: event.header.server_id,
+            sequence: gtid.sequence,
+        };
+        self.begin(id, i64::from(event.header.timestamp_s) * 1_000_000, !gtid.standalone);
+        Ok(())
+    }
+
+    fn begin(&mut self, id: TxnId, commit_ts_us: i64, begun: bool) {
+        self.maps.clear();
+        self.txn = Some(Txn {
+            id,
+            commit_ts_us,
+            first_ordinal: self.frame.ordinals(),
+            emitted: false,
+            spanned: false,
+            begun,
+            xa: false,
+        });
+    }
+
+    /// A group that a new one or a new file cuts off never happened (correctness §4).
+    fn cut_off(&mut self) -> Result<(), Fault> {
+        if self.txn.is_some() { self.roll_back(false) } else { Ok(()) }
+    }
+
+    fn commit(&mut self) {
+        let Some(txn) = self.txn.take() else { return };
+        if txn.spanned {
+            self.frame.stamp_txn(self.stream.offset(), txn.commit_ts_us);
+        }
+        self.frame.pass(&txn.id, txn.commit_ts_us);
+        self.boundary = self.stream.clone();
+    }
+
+    /// Its rows never happened. `logged`: its GTID counts as executed all the same.
+    fn roll_back(&mut self, logged: bool) -> Result<(), Fault> {
+        let Some(txn) = self.txn.take() else { return Ok(()) };
+        if txn.emitted {
+            return Err(Fault::Restart(
+                "a large transaction was rolled back in the log after a part of it was sent on"
+                    .into(),
+            ));
+        }
+        self.frame.cut_from(txn.first_ordinal);
+        if logged {
+            self.frame.pass(&txn.id, txn.commit_ts_us);
+        }
+        self.boundary = self.stream.clone();
+        Ok(())
+    }
+
+    fn query(&mut self, query: &Query<'_>) -> Result<Step, Fault> {
+        let begun = self.txn.as_ref().is_some_and(|txn| txn.begun);
+        let statement = statement::read(query);
+        match &statement {
+            Statement::Begin => {
+                if let Some(txn) = &mut self.txn {
+                    txn.begun = true;
+                } else {
+                    // A log without GTID events (before MySQL 5.7 or MariaDB 10).
+                    self.begin(TxnId::None, 0, true);
+                }
+                return Ok(Step::Go);
+            }
+            Statement::XaStart => {
+                if let Some(txn) = &mut self.txn {
+                    (txn.begun, txn.xa) = (true, true);
+                }
+                return Ok(Step::Go);
+            }
+            Statement::Commit => {
+                self.commit();
+                return Ok(Step::Go);
+            }
+            Statement::Rollback => {
+                self.roll_back(true)?;
+                return Ok(Step::Go);
+            }
+            Statement::Inside | Statement::XaEnd => return Ok(Step::Go),
+            _ => {}
+        }
+        let step = self.touched(query, &statement);
+        let ends_xa = matches!(statement, Statement::XaCommit | Statement::XaRollback);
+        if !begun || ends_xa {
+            // DDL, XA COMMIT and the like are a transaction of their own.
+            self.commit();
+        }
+        Ok(step)
+    }
+
+    /// What a statement means to captured tables.
+    fn touched(&self, query: &Query<'_>, statement: &Statement) -> Step {
+        let shown = || {
+            String::from_utf8_lossy(query.text)
+                .chars()
+                .take(STATEMENT_SHOWN_CHARS)
+                .collect::<String>()
+        };
+        let find = |names: &[Name]| -> Vec<Arc<CapturedTable>> {
+            let mut found: Vec<Arc<CapturedTable>> = Vec::new();
+            for name in names {
+                let database = name.database.as_deref().map_or(query.database, str::as_bytes);
+                if let Some(table) = self.catalog.find(database, name.table.as_bytes())
+                    && !table.is_stopped()
+                    && !found.iter().any(|known| known.key == table.key)
+                {
+                    found.push(Arc::clone(table));
+                }
+            }
+            found
+        };
+        let tables = match statement {
+            Statement::Defines(names) | Statement::Writes(names) => find(names),
+            Statement::Truncates(name) => find(std::slice::from_ref(name)),
+            Statement::DropsDatabase(database) => self
+                .catalog
+                .of_database(database)
+                .filter(|table| !table.is_stopped())
+                .cloned()
+                .collect(),
+            Statement::MayWriteAnything => {
+                self.catalog.tables().iter().filter(|table| !table.is_stopped()).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        if tables.is_empty() {
+            return Step::Go;
+        }
+        let (reason, remedy, scope) = match statement {
+            Statement::Defines(_) => {
+                return Step::Notice(Notice::Redefined { tables, statement: shown() });
+            }
+            Statement::DropsDatabase(_) => (
+                format!("its database was dropped at {}", self.position()),
+                "remove it from `tables`, or copy it anew with an empty checkpoint storage",
+                StopScope::Always,
+            ),
+            Statement::Truncates(_) => (
+                format!(
+                    "it was truncated at {} (`{}`), which is not followed yet",
+                    self.position(),
+                    shown()
+                ),
+                "copy it anew: start with an empty checkpoint storage and an empty target",
+                StopScope::OnceRead,
+            ),
+            _ => (
+                format!(
+                    "rows may have changed without row events at {} (`{}`)",
+                    self.position(),
+                    shown()
+                ),
+                "set binlog_format = ROW for every session that writes, then copy the table anew with an empty \
+                 checkpoint storage and an empty target",
+                StopScope::OnceRead,
+            ),
+        };
+        Step::Notice(Notice::Stop { tables, reason, remedy: remedy.into(), scope })
+    }
+
+    /// Two-phase XA: rows logged here take effect at a later XA COMMIT. Captured tables in it are stopped (an own issue).
+    fn xa_prepare(&mut self, one_phase: bool) -> Result<Step, Fault> {
+        if one_phase {
+            self.commit();
+            return Ok(Step::Go);
+        }
+        let from = self.txn.as_ref().map_or(0, |txn| txn.first_ordinal);
+        let tables = self.frame.tables_since(from);
+        self.roll_back(true)?;
+        if tables.is_empty() {
+            return Ok(Step::Go);
+        }
+        Ok(Step::Notice(Notice::Stop {
+            tables,
+            reason: format!("an XA transaction wrote to it at {}, which is not followed yet", self.position()),
+            remedy: "end all XA transactions on it, then copy it anew with an empty checkpoint storage and an \
+                     empty target"
+                .into(),
+            // Its rows may become visible after a SELECT that opens later: nothing of it is safe.
+            scope: StopScope::Always,
+        }))
+    }
+
+    fn payload(&mut self, body: &[u8]) -> Result<Step, Fault> {
+        let head = event::payload_head(body)?;
+        let mut payload = Payload::open(body, head, EVENT_BYTES_MAX)?;
+        let mut notices = Vec::new();
+        while let Some(bytes) = payload.next()? {
+            let event = Event::parse(bytes, false)?;
+            if let Step::Notice(notice) = self.dispatch(&event, false)? {
+                notices.push(notice);
+            }
+        }
+        Ok(match notices.len() {
+            0 => Step::Go,
+            1 => Step::Notice(notices.remove(0)),
+            _ => Step::Notice(Notice::Several(notices)),
+        })
+    }
+
+    fn table_map(&mut self, body: &[u8]) -> Result<Step, Fault> {
+        let id = rows::table_id(body)?;
+        let (database, table) = rows::map_names(body)?;
+        let Some(table) = self.catalog.find(database, table).filter(|table| !table.is_stopped())
+        else {
+            self.maps.insert(id, Mapped::Skip);
+            return Ok(Step::Go);
+        };
+        let table = Arc::clone(table);
+        let content = TableMap::identity(body);
+        let known = self.plans.entry(table.key.0).or_default();
+        if let Some((_, plan)) = known.iter().find(|(made_from, _)| **made_from == *content) {
+            let plan = Arc::clone(plan);
+            self.maps.insert(id, Mapped::Rows { table, plan });
+            return Ok(Step::Go);
+        }
+        let map = TableMap::parse(body)?;
+        let witness = map
+            .check(&table.meta, &*self.charsets)
+            .map_err(|mismatch| mismatch.to_string())
+            .and_then(|()| {
+                BinlogPlan::compile(&table.codec, &map).map_err(|error| error.to_string())
+            });
+        match witness {
+            Ok(plan) => {
+                let plan = Arc::new(plan);
+                known.push((content.into(), Arc::clone(&plan)));
+                self.maps.insert(id, Mapped::Rows { table, plan });
+                Ok(Step::Go)
+            }
+            Err(mismatch) => {
+                self.maps.insert(id, Mapped::Skip);
+                Ok(Step::Notice(Notice::Stop {
+                    reason: format!(
+                        "its rows in the log at {} do not have the columns that it had at the start: {mismatch}",
+                        self.position()
+                    ),
+                    remedy: REMEDY_SCHEMA.into(),
+                    scope: StopScope::OnceRead,
+                    tables: vec![table],
+                }))
+            }
+        }
+    }
+
+    fn rows(&mut self, event: &Event<'_>) -> Result<Step, Fault> {
+        let kind = event.header.kind;
+        let inflated;
+        let body = match RowsKind::of(kind) {
+            Some((_, true)) => {
+                inflated = inflate_rows(kind, event.body, EVENT_BYTES_MAX)?;
+                &inflated[..]
+            }
+            _ => event.body,
+        };
+        let id = rows::table_id(body)?;
+        let (table, plan) = match self.maps.get(&id) {
+            Some(Mapped::Rows { table, plan }) if !table.is_stopped() => {
+                (Arc::clone(table), Arc::clone(plan))
+            }
+            Some(_) => return Ok(Step::Go),
+            None => {
+                return Err(EventError::Malformed(format!(
+                    "rows of table id {id} came without their table map"
+                ))
+                .into());
+            }
+        };
+        let Some(txn) = &mut self.txn else {
+            return Err(EventError::Malformed("rows came outside of a transaction".into()).into());
+        };
+        if !txn.spanned {
+            self.frame.begin_txn(&txn.id, self.stream.file());
+            txn.spanned = true;
+        }
+        match rows::append(&mut self.frame, &table, &plan, kind, body, self.before) {
+            Ok(()) => Ok(Step::Go),
+            Err(error) => Ok(Step::Notice(Notice::Stop {
+                reason: format!(
+                    "a row in the log at {} cannot be decoded: {error}",
+                    self.position()
+                ),
+                remedy: REMEDY_ROW.into(),
+                scope: StopScope::OnceRead,
+                tables: vec![table],
+            })),
+        }
+    }
+
+    fn broken(&self, kind: u8, error: &EventError) -> Error {
+        Error::operator(format!("the binlog is damaged at {}", self.position()))
+            .detail(format!("event type {kind}: {error}"))
+            .hint("check the server's disk and network; if the file is damaged, copy the tables anew with an empty \
+                   checkpoint storage and an empty target")
+    }
+
+    fn internal(&self, message: String) -> Error {
+        Error::internal(message).detail(format!("at {}", self.position()))
+    }
+
+    fn explain(&self, kind: u8, fault: Fault) -> Error {
+        match fault {
+            Fault::Event(error) => self.broken(kind, &error),
+            Fault::Fatal(message, hint) => {
+                Error::operator(message).detail(format!("at {}", self.position())).hint(hint)
+            }
+            Fault::Restart(message) => {
+                Error::transient(message).detail(format!("at {}", self.position()))
+            }
+        }
+    }
+}
+
+const REMEDY_SCHEMA: &str = "schema changes are not followed yet: copy the table anew with an empty checkpoint storage \
+                             and an empty target";
+const REMEDY_ROW: &str = "see the option that the message names, or report it; then copy the table anew with an empty \
+                          checkpoint storage and an empty target";
+
+/// Why an event cannot be taken.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// Its bytes are wrong.
+    Event(EventError),
+    /// A person must act: message, hint.
+    Fatal(String, String),
+    /// Only the last checkpoint is right.
+    Restart(String),
+}
+
+impl From<EventError> for Fault {
+    fn from(error: EventError) -> Self {
+        Fault::Event(error)
+    }
+}
+
+impl From<crate::decode::DecodeError> for Fault {
+    fn from(error: crate::decode::DecodeError) -> Self {
+        Fault::Event(EventError::Malformed(error.to_string()))
+    }
+}

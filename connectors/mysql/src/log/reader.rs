@@ -1,0 +1,305 @@
+//! The log reader's task: keeps the connection, feeds the decoder, and sends frames through a bounded channel.
+//!
+//! A frame leaves when nothing more is buffered and the source has room, or when it is full: no delay while the stream is
+//! idle, full batches when it is behind. A broken connection is made anew at the last transaction boundary.
+
+use std::{sync::Arc, time::Duration};
+
+use cdc_api::{BeforeImages, Error, Result};
+use tokio::sync::mpsc;
+
+use super::{
+    decoder::{LogDecoder, Notice, Step, StopScope},
+    frame::LogFrame,
+    server,
+};
+use crate::{
+    charset::Charsets,
+    metadata::ServerInfo,
+    position::{Gtids, LogPosition, ServerIdentity, SourcePosition},
+    source::{CapturedTable, Catalog, Session, Weigher},
+    types::Flavor,
+    wire::{BinlogNext, BinlogPackets, BinlogRequest, BinlogStart, WireError},
+};
+
+/// What the reader sends, in the log's order.
+#[derive(Debug)]
+pub(crate) enum LogItem {
+    /// Rows, or only a new position.
+    Frame(LogFrame),
+    /// These tables stop here.
+    Stop { tables: Vec<Arc<CapturedTable>>, reason: String, remedy: String, scope: StopScope },
+    /// The stream goes on on another server, whose positions do not compare.
+    OtherServer { identity: ServerIdentity, position: LogPosition, log_end: LogPosition },
+    /// The reader ends with this.
+    Failed(Error),
+}
+
+/// A frame that is larger than this in the log leaves at the next transaction boundary.
+const FRAME_LOG_BYTES_MAX: u64 = 1 << 20;
+/// How often the server sends a sign of life while nothing is logged; also how soon an idle log's position is known.
+const HEARTBEAT_PERIOD: Duration = Duration::from_millis(500);
+/// Silence after which the connection is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_LONGEST: Duration = Duration::from_secs(15);
+
+/// The reader's inputs.
+pub(crate) struct LogReader {
+    pub(crate) session: Session,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) charsets: Arc<Charsets>,
+    pub(crate) before: BeforeImages,
+    /// Everything that lies behind the stream's start.
+    pub(crate) gtids: Gtids,
+    pub(crate) position: LogPosition,
+    pub(crate) identity: ServerIdentity,
+    pub(crate) items: mpsc::Sender<LogItem>,
+    pub(crate) weigher: Weigher,
+}
+
+impl LogReader {
+    /// Runs until the receiver is gone or something fails that no new connection mends.
+    pub(crate) async fn run(mut self) {
+        if let Err(error) = self.read().await {
+            // A receiver that is gone does not want to know.
+            let _ = self.items.send(LogItem::Failed(error)).await;
+        }
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        let mut decoder = self.decoder();
+        let mut delay = RETRY_FIRST;
+        loop {
+            let ended = match self.connect(&mut decoder).await {
+                Ok(mut packets) => {
+                    let before = decoder.boundary().clone();
+                    let ended = self.stream(&mut packets, &mut decoder).await;
+                    if *decoder.boundary() > before {
+                        delay = RETRY_FIRST;
+                    }
+                    ended
+                }
+                Err(error) => Err(error),
+            };
+            match ended {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(error = %error, position = %decoder.position(), "the log's connection broke, connecting again");
+                    decoder.reconnect()?;
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(RETRY_LONGEST);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn decoder(&self) -> LogDecoder {
+        let (catalog, charsets) = (Arc::clone(&self.catalog), Arc::clone(&self.charsets));
+        LogDecoder::new(catalog, charsets, self.before, self.position.clone())
+    }
+
+    /// Connects and asks for everything behind the decoder's boundary.
+    async fn connect(&mut self, decoder: &mut LogDecoder) -> Result<BinlogPackets> {
+        let mut connection = self.session.connect().await?;
+        let info = ServerInfo::read(&mut connection).await.map_err(Error::from)?;
+        let identity = self.session.identity(&info);
+        if identity != self.identity {
+            let position = self.moved(&mut connection, &info, &identity).await?;
+            let log_end = server::log_end(&mut connection).await?;
+            *decoder = {
+                self.position = position.clone();
+                self.decoder()
+            };
+            self.identity = identity.clone();
+            let _ = self.items.send(LogItem::OtherServer { identity, position, log_end }).await;
+        }
+        for statement in self.stream_settings() {
+            connection.query_drop(&statement).await.map_err(Error::from)?;
+        }
+        let start = match &self.gtids {
+            Gtids::MySql(set) => BinlogStart::Gtid { executed: set.encode() },
+            Gtids::MariaDb(_) => BinlogStart::File { file: String::new(), position: 4 },
+            Gtids::None => {
+                let at = decoder.boundary();
+                let position = u32::try_from(at.offset()).map_err(|_| {
+                    Error::operator(format!("the log cannot be read from {at}"))
+                        .detail("a position beyond 4 GiB can only be asked for by GTID")
+                        .hint("set gtid_mode = ON, or keep max_binlog_size at its default")
+                })?;
+                BinlogStart::File { file: at.file().to_string(), position }
+            }
+        };
+        let request = BinlogRequest { server_id: self.session.server_id(), start };
+        let mut packets =
+            connection.start_binlog(&request).await.map_err(|error| self.explain(error))?;
+        packets.set_read_timeout(Some(SILENCE_MAX));
+        Ok(packets)
+    }
+
+    /// Another server answers: only with GTIDs do we know where to go on there (correctness §4).
+    async fn moved(
+        &self,
+        connection: &mut crate::wire::Connection,
+        info: &ServerInfo,
+        identity: &ServerIdentity,
+    ) -> Result<LogPosition> {
+        if self.gtids == Gtids::None {
+            return Err(Error::operator(format!("another server answers: {identity}"))
+                .detail(format!("the log was read on {}, and without GTIDs positions do not carry over", self.identity))
+                .hint("connect to the old server, or copy anew with an empty checkpoint storage and an empty target"));
+        }
+        let saved = SourcePosition {
+            log: self.position.clone(),
+            gtids: self.gtids.clone(),
+            server: self.identity.clone(),
+        };
+        server::check_resumable(connection, info, &saved, identity).await?;
+        server::before_all(connection).await
+    }
+
+    fn stream_settings(&self) -> Vec<String> {
+        let heartbeat_ns = HEARTBEAT_PERIOD.as_nanos();
+        let mut settings = vec![
+            "SET @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum"
+                .to_owned(),
+            format!("SET @master_heartbeat_period = {heartbeat_ns}, @source_heartbeat_period = {heartbeat_ns}"),
+        ];
+        if self.session.flavor() == Flavor::MariaDb {
+            settings.push("SET @mariadb_slave_capability = 4".into());
+            if let Gtids::MariaDb(position) = &self.gtids {
+                settings.push(format!("SET @slave_connect_state = '{position}'"));
+                settings.push(
+                    "SET @slave_gtid_strict_mode = 0, @slave_gtid_ignore_duplicates = 0".into(),
+                );
+            }
+        } else {
+            let uuid = self.session.replica_uuid();
+            settings.push(format!("SET @slave_uuid = '{uuid}', @replica_uuid = '{uuid}'"));
+        }
+        settings
+    }
+
+    async fn stream(
+        &mut self,
+        packets: &mut BinlogPackets,
+        decoder: &mut LogDecoder,
+    ) -> Result<()> {
+        loop {
+            let step = match packets.next_event().map_err(|error| self.explain(error))? {
+                BinlogNext::Event(bytes) => decoder.event(bytes)?,
+                BinlogNext::Pending => {
+                    if decoder.has_news() && decoder.at_boundary() {
+                        // Room in the channel means that the source waits for us: what is here goes at once.
+                        if self.items.capacity() > 0 && !self.send_frame(decoder).await? {
+                            return Ok(());
+                        }
+                    }
+                    if !self.fill(packets, decoder).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                BinlogNext::End => {
+                    return Err(Error::transient("the server ended the log's stream"));
+                }
+            };
+            let goes_on = match step {
+                Step::Go if decoder.is_full(FRAME_LOG_BYTES_MAX) => {
+                    self.send_frame(decoder).await?
+                }
+                Step::Go => true,
+                Step::Notice(notice) => self.notice(notice, decoder).await?,
+            };
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for more bytes; a frame that waits for room leaves as soon as there is some. False when nobody listens.
+    async fn fill(
+        &mut self,
+        packets: &mut BinlogPackets,
+        decoder: &mut LogDecoder,
+    ) -> Result<bool> {
+        let waiting = decoder.has_news() && decoder.at_boundary();
+        let items = self.items.clone();
+        tokio::select! {
+            biased;
+            filled = packets.fill() => filled.map_err(|error| self.explain(error))?,
+            permit = items.reserve(), if waiting => {
+                let Ok(permit) = permit else { return Ok(false) };
+                let frame = self.frame(decoder).await?;
+                permit.send(LogItem::Frame(frame));
+            }
+            () = self.items.closed() => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// False when nobody listens any more.
+    async fn send_frame(&mut self, decoder: &mut LogDecoder) -> Result<bool> {
+        let frame = self.frame(decoder).await?;
+        Ok(self.items.send(LogItem::Frame(frame)).await.is_ok())
+    }
+
+    /// The next frame, with its keys weighed. A new connection goes on behind it.
+    async fn frame(&mut self, decoder: &mut LogDecoder) -> Result<LogFrame> {
+        let mut frame = decoder.take_frame()?;
+        for batch in &mut frame.batches {
+            if let Some(keys) = &mut batch.keys
+                && !keys.pending().is_empty()
+            {
+                self.weigher.settle(&self.session, &batch.table.keys, keys).await?;
+            }
+        }
+        for run in &frame.passed {
+            self.gtids.pass(run);
+        }
+        self.position = frame.end.clone();
+        Ok(frame)
+    }
+
+    async fn notice(&mut self, notice: Notice, decoder: &mut LogDecoder) -> Result<bool> {
+        if decoder.has_news() && !self.send_frame(decoder).await? {
+            return Ok(false);
+        }
+        let mut waiting = vec![notice];
+        while let Some(notice) = waiting.pop() {
+            let item = match notice {
+                Notice::Several(notices) => {
+                    waiting.extend(notices.into_iter().rev());
+                    continue;
+                }
+                Notice::Stop { tables, reason, remedy, scope } => {
+                    LogItem::Stop { tables, reason, remedy, scope }
+                }
+                Notice::Redefined { tables, statement } => {
+                    let changed = self.session.changed(&tables).await?;
+                    if changed.is_empty() {
+                        tracing::info!(statement, "a definition changed no captured column");
+                        continue;
+                    }
+                    LogItem::Stop {
+                        tables: changed,
+                        reason: format!("its definition changed at {} (`{statement}`)", decoder.position()),
+                        remedy: "schema changes are not followed yet: copy the table anew with an empty checkpoint \
+                                 storage and an empty target"
+                            .into(),
+                        scope: StopScope::Always,
+                    }
+                }
+            };
+            if self.items.send(item).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn explain(&self, error: WireError) -> Error {
+        server::explain(error, &self.position)
+    }
+}

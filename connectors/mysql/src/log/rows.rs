@@ -1,0 +1,151 @@
+//! Row events into the open batches of a frame: which image becomes which operation, and which rows need their keys.
+
+use std::sync::Arc;
+
+use cdc_api::{BeforeImages, Op};
+
+use super::{
+    event::EventError,
+    frame::{FrameBuilder, OpenBatch},
+};
+use crate::{
+    decode::{
+        DecodeError, KeyCell,
+        binlog::{BinlogPlan, RowsEvent, RowsKind},
+    },
+    keys::Form,
+    source::CapturedTable,
+};
+
+/// The table id at the head of row events and table maps.
+pub(crate) fn table_id(body: &[u8]) -> Result<u64, EventError> {
+    let bytes = body.get(..6).ok_or(EventError::Truncated("a table id"))?;
+    let mut raw = [0; 8];
+    raw[..6].copy_from_slice(bytes);
+    Ok(u64::from_le_bytes(raw))
+}
+
+/// Database and table of a TABLE_MAP, without reading the rest of it.
+pub(crate) fn map_names(body: &[u8]) -> Result<(&[u8], &[u8]), EventError> {
+    const CUT: EventError = EventError::Truncated("a table map");
+    let rest = body.get(8..).ok_or(CUT)?;
+    let (&len, rest) = rest.split_first().ok_or(CUT)?;
+    let database = rest.get(..usize::from(len)).ok_or(CUT)?;
+    let rest = rest.get(usize::from(len) + 1..).ok_or(CUT)?;
+    let (&len, rest) = rest.split_first().ok_or(CUT)?;
+    let table = rest.get(..usize::from(len)).ok_or(CUT)?;
+    Ok((database, table))
+}
+
+/// Appends a row event's images. On an error the rows before the failed one stay.
+pub(crate) fn append(
+    frame: &mut FrameBuilder,
+    table: &Arc<CapturedTable>,
+    plan: &BinlogPlan,
+    event_type: u8,
+    body: &[u8],
+    before: BeforeImages,
+) -> Result<(), RowError> {
+    let event = RowsEvent::parse(event_type, body)?;
+    event.ensure_whole(plan)?;
+    let mut rest = event.rows();
+    let mut ordinal = frame.ordinals();
+    let batch = frame.batch(table)?;
+    let mut appender = Appender { batch, plan, before, old: Vec::new(), new: Vec::new() };
+    let mut failed = None;
+    while !rest.is_empty() {
+        let done = match event.kind {
+            RowsKind::Write => appender.one(rest, Op::Insert, &mut ordinal),
+            RowsKind::Delete => appender.one(rest, Op::Delete, &mut ordinal),
+            RowsKind::Update => appender.update(rest, &mut ordinal),
+        };
+        match done {
+            // A row without a byte would never end.
+            Ok(0) => {
+                failed = Some(RowError("a row image has no bytes".into()));
+                break;
+            }
+            Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    let count = ordinal - frame.ordinals();
+    frame.advance_ordinals(count);
+    match failed {
+        None => Ok(()),
+        Some(error) => {
+            frame.cut_row(ordinal);
+            Err(error)
+        }
+    }
+}
+
+/// What is wrong with a row, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct RowError(String);
+
+impl From<DecodeError> for RowError {
+    fn from(error: DecodeError) -> Self {
+        RowError(error.to_string())
+    }
+}
+
+impl From<crate::keys::KeyError> for RowError {
+    fn from(error: crate::keys::KeyError) -> Self {
+        RowError(error.to_string())
+    }
+}
+
+struct Appender<'f, 'e> {
+    batch: &'f mut OpenBatch,
+    plan: &'f BinlogPlan,
+    before: BeforeImages,
+    /// Key cells of the images at hand; kept for their room.
+    old: Vec<KeyCell<'e>>,
+    new: Vec<KeyCell<'e>>,
+}
+
+impl<'e> Appender<'_, 'e> {
+    /// One image; returns its length. `ordinal` moves on only when the row is wholly in.
+    fn one(&mut self, image: &'e [u8], op: Op, ordinal: &mut u32) -> Result<usize, RowError> {
+        let taken = self.batch.builder.append_image(self.plan, image)?;
+        self.batch.ops.push(op);
+        self.batch.ordinals.push(*ordinal);
+        if let Some(keys) = &mut self.batch.keys {
+            let table = &self.batch.table;
+            self.plan.key_cells(image, &table.key_columns, &mut self.old)?;
+            keys.push(&table.keys, self.old.iter().map(|cell| cell.bytes), Form::Log)?;
+        }
+        *ordinal += 1;
+        Ok(taken)
+    }
+
+    /// Two images. An update whose key's stored bytes change leaves as delete and insert (correctness §3).
+    fn update(&mut self, images: &'e [u8], ordinal: &mut u32) -> Result<usize, RowError> {
+        let length = self.plan.skip_image(images)?;
+        let after = images.get(length..).unwrap_or_default();
+        let columns = &self.batch.table.identity_columns;
+        self.plan.key_cells(images, columns, &mut self.old)?;
+        self.plan.key_cells(after, columns, &mut self.new)?;
+        let same_key = self.old.iter().zip(&self.new).all(|(old, new)| old.bytes == new.bytes);
+        let start = *ordinal;
+        let result = if same_key {
+            let before = match self.before {
+                BeforeImages::All => self.one(images, Op::UpdateBefore, ordinal).map(drop),
+                BeforeImages::Deletes => Ok(()),
+            };
+            before.and_then(|()| self.one(after, Op::UpdateAfter, ordinal))
+        } else {
+            self.one(images, Op::Delete, ordinal).and_then(|_| self.one(after, Op::Insert, ordinal))
+        };
+        if result.is_err() {
+            // Half an update is none.
+            *ordinal = start;
+        }
+        Ok(length + result?)
+    }
+}

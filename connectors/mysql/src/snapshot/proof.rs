@@ -1,0 +1,99 @@
+//! How it is proven that a SELECT sees everything the log reader has passed (correctness §2).
+
+use std::time::Duration;
+
+use cdc_api::Result;
+
+use crate::{
+    metadata::ServerInfo,
+    position::LogPosition,
+    types::Flavor,
+    wire::{Connection, WireError},
+};
+
+/// The way of a run's chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// MySQL with GTIDs: wait until the passed set is executed, then SELECT in autocommit.
+    Gtids,
+    /// MariaDB: a consistent snapshot says its own position.
+    SnapshotPosition,
+    /// None is to be had: rows are read with a shared lock, which writers that are not visible yet still deny.
+    RowLocks,
+}
+
+/// The server is given this long to prove; then the chunk is read with locks.
+const PROOF_TIME_MAX: Duration = Duration::from_secs(10);
+const PAUSE_FIRST: Duration = Duration::from_millis(1);
+const PAUSE_LONGEST: Duration = Duration::from_millis(50);
+
+impl Proof {
+    /// What this server allows. `asks_xa`: whether XA RECOVER may be asked (else prepared transactions are unseen).
+    pub(crate) fn of(info: &ServerInfo, asks_xa: bool) -> Self {
+        match info.flavor {
+            _ if !asks_xa => Proof::RowLocks,
+            Flavor::MySql if info.proves_by_gtid() => Proof::Gtids,
+            Flavor::MySql => Proof::RowLocks,
+            Flavor::MariaDb => Proof::SnapshotPosition,
+        }
+    }
+
+    /// One sentence for `plan`.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Proof::Gtids => {
+                "GTIDs: a chunk is read once the server has executed all that the log reader has passed"
+            }
+            Proof::SnapshotPosition => "consistent snapshots: each says its exact binlog position",
+            Proof::RowLocks => {
+                "row locks: chunks are read FOR SHARE, since the server cannot prove what is visible (set gtid_mode = ON)"
+            }
+        }
+    }
+}
+
+/// Waits until the server has executed `passed`. False when it did not in time.
+pub(crate) async fn executed(connection: &mut Connection, passed: &str) -> Result<bool, WireError> {
+    if passed.is_empty() {
+        return Ok(true);
+    }
+    let sql =
+        format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{passed}', {})", PROOF_TIME_MAX.as_secs());
+    let rows = connection.query(&sql).await?;
+    Ok(rows.first().and_then(|row| row.text_at(0)).as_deref() == Some("0"))
+}
+
+/// Opens a consistent snapshot at or behind `at` and says where it is. None when there was none in time.
+pub(crate) async fn snapshot_at(
+    connection: &mut Connection,
+    at: &LogPosition,
+) -> Result<Option<LogPosition>, WireError> {
+    let mut pause = PAUSE_FIRST;
+    let mut waited = Duration::ZERO;
+    loop {
+        connection.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await?;
+        let rows = connection.query("SHOW STATUS LIKE 'binlog_snapshot_%'").await?;
+        let value = |name: &str| {
+            rows.iter()
+                .find(|row| row.text_at(0).is_some_and(|text| text.eq_ignore_ascii_case(name)))
+                .and_then(|row| row.text_at(1))
+        };
+        let position = value("Binlog_snapshot_file")
+            .zip(value("Binlog_snapshot_position").and_then(|text| text.parse().ok()))
+            .and_then(|(file, offset): (String, u64)| LogPosition::new(file, offset).ok())
+            .ok_or_else(|| {
+                WireError::Protocol("a consistent snapshot has no binlog position".into())
+            })?;
+        if position >= *at {
+            return Ok(Some(position));
+        }
+        // Committed but not visible yet: the next snapshot may see it.
+        connection.query_drop("ROLLBACK").await?;
+        if waited >= PROOF_TIME_MAX {
+            return Ok(None);
+        }
+        tokio::time::sleep(pause).await;
+        waited += pause;
+        pause = (pause * 2).min(PAUSE_LONGEST);
+    }
+}
