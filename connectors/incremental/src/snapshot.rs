@@ -161,9 +161,10 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
 
     // ---- the log -----------------------------------------------------------------------------
 
-    /// The reader meets the beginning of a transaction. May be called again inside of it. `put`
-    /// and `delete` enter by themselves: this is for rows that are skipped by
-    /// [`table_state`](Self::table_state).
+    /// The reader meets the beginning of a transaction. To be called for every one, before any row
+    /// of it is put, deleted or skipped: also when all its rows are skipped, by
+    /// [`table_state`](Self::table_state) or because their table is not captured, since a table
+    /// may be added or a range handed back in the midst of it. May be called again inside.
     pub fn enter(&mut self) {
         self.inside_transaction = true;
     }

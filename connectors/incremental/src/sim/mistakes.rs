@@ -65,6 +65,7 @@ caught! {
     high_before_select: Driver(Slip::HighBeforeSelect),
     proven_events_dropped: Driver(Slip::ProvenEventsDropped),
     stream_from_position: Driver(Slip::StreamFromPosition),
+    transaction_not_entered: Driver(Slip::TransactionNotEntered),
     key_change_as_update: Driver(Slip::KeyChangeAsUpdate),
     position_only_on_rows: Driver(Slip::PositionOnlyOnRows),
     alter_keeps_ranges: Driver(Slip::AlterKeepsRanges),

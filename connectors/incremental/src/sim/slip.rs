@@ -20,6 +20,8 @@ pub(super) enum Slip {
     StreamFromPosition,
     /// A table created before the log end read after P0 is Done from birth.
     CreateBeforeLogEndIsDone,
+    /// Rows that are skipped without asking the machine do not enter the transaction.
+    TransactionNotEntered,
     /// A key change is sent as an update under the new key.
     KeyChangeAsUpdate,
     /// Events outside of transactions do not advance the position.
