@@ -87,7 +87,7 @@ async fn printed(batches: Vec<ChangeBatch>) -> String {
     let sink = ValuesSink::to(true, Arc::new(Mutex::new(screen.clone())));
     let mut writer = sink.writer(&context(), 0).await.unwrap();
     for batch in batches {
-        writer.schema(&batch.schema.clone()).await.unwrap();
+        writer.schema(&Arc::clone(&batch.schema)).await.unwrap();
         writer.write(batch).await.unwrap();
     }
     assert!(writer.flush(1).await.unwrap().is_empty());
