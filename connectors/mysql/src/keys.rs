@@ -15,6 +15,8 @@ mod literal;
 mod network;
 mod order;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod value;
 mod weight;
 

@@ -20,28 +20,21 @@ impl Civil {
             return cell.is_empty().then(Civil::default);
         };
         let year = u64::from(u16::from_le_bytes([year_low, year_high]));
-        let date = Civil { year, month: month.into(), day: day.into(), ..Civil::default() };
-        let &[hour, minute, second, ref micros @ ..] = time else {
-            return time.is_empty().then_some(date);
-        };
-        let micros = match micros {
-            [] => 0,
-            _ => u64::from(u32::from_le_bytes(micros.try_into().ok()?)),
-        };
+        let mut civil = Civil { year, month: month.into(), day: day.into(), ..Civil::default() };
+        if let &[hour, minute, second, ref micros @ ..] = time {
+            civil.hour = hour.into();
+            civil.minute = minute.into();
+            civil.second = second.into();
+            civil.micros = micros_of_result(micros)?;
+        } else if !time.is_empty() {
+            return None;
+        }
         let is_valid = year <= 9999
             && month <= 12
             && day <= 31
-            && hour <= 23
-            && minute <= 59
-            && second <= 59
-            && micros <= 999_999;
-        is_valid.then_some(Civil {
-            hour: hour.into(),
-            minute: minute.into(),
-            second: second.into(),
-            micros,
-            ..date
-        })
+            && civil.hour <= 23
+            && is_time_of_hour(civil.minute, civil.second, civil.micros);
+        is_valid.then_some(civil)
     }
 
     /// Year, month, day, hour, minute, second and microseconds in one sortable integer.
@@ -178,14 +171,27 @@ pub(super) fn time_of_result(cell: &[u8]) -> Option<i64> {
     let &[sign, d0, d1, d2, d3, hour, minute, second, ref micros @ ..] = cell else {
         return cell.is_empty().then_some(0);
     };
-    let micros = match micros {
-        [] => 0,
-        _ => u32::from_le_bytes(micros.try_into().ok()?),
-    };
-    let hours = i64::from(u32::from_le_bytes([d0, d1, d2, d3])) * 24 + i64::from(hour);
-    let seconds = hours * 3600 + i64::from(minute) * 60 + i64::from(second);
-    let value = seconds * 1_000_000 + i64::from(micros);
-    (sign <= 1 && hours <= 838).then_some(if sign == 1 { -value } else { value })
+    let micros = micros_of_result(micros)?;
+    let hours = u64::from(u32::from_le_bytes([d0, d1, d2, d3])) * 24 + u64::from(hour);
+    let (minute, second) = (u64::from(minute), u64::from(second));
+    if sign > 1 || hours > 838 || !is_time_of_hour(minute, second, micros) {
+        return None;
+    }
+    let value = (hours * 3600 + minute * 60 + second) * 1_000_000 + micros;
+    let value = i64::try_from(value).ok()?;
+    Some(if sign == 1 { -value } else { value })
+}
+
+/// The fraction of a second at the end of the binary protocol's structs; it may be missing.
+fn micros_of_result(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() {
+        return Some(0);
+    }
+    Some(u64::from(u32::from_le_bytes(bytes.try_into().ok()?)))
+}
+
+fn is_time_of_hour(minute: u64, second: u64, micros: u64) -> bool {
+    minute <= 59 && second <= 59 && micros <= 999_999
 }
 
 /// Prints a TIME.

@@ -60,6 +60,19 @@ fn the_plain_form_is_used_without_tags_and_the_tagged_one_with() {
     assert_eq!(tagged[8 + 16 + 1 + 8 + 16 + 16..][..3], [4, b'a', b'b']);
 }
 
+/// What MySQL 9.7.4 wrote into a PREVIOUS_GTIDS event for the set that it printed as this text.
+#[test]
+fn the_encoding_is_the_servers() {
+    let text = "4e11fa47-71ca-11e1-9e33-c80aa9429562:9:zz:7,\nf6388354-e6ff-11f1-9bb0-02fc00000001:1-3:ab_1:1-2";
+    let written = "0104000000000001\
+        4e11fa4771ca11e19e33c80aa9429562 00 0100000000000000 0900000000000000 0a00000000000000\
+        4e11fa4771ca11e19e33c80aa9429562 04 7a7a 0100000000000000 0700000000000000 0800000000000000\
+        f6388354e6ff11f19bb002fc00000001 00 0100000000000000 0100000000000000 0400000000000000\
+        f6388354e6ff11f19bb002fc00000001 08 61625f31 0100000000000000 0100000000000000 0300000000000000";
+    let encoded: String = set(text).encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(encoded, written.replace([' ', '\n'], ""));
+}
+
 #[test]
 fn a_cut_encoding_is_refused_wherever_it_is_cut() {
     let bytes = set(&format!("{UUID}:1-5:ab:7")).encode();
