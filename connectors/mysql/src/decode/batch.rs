@@ -126,7 +126,7 @@ impl BatchBuilder {
         let mut cursor = Cursor::new(packet);
         let nulls = plan.header(&mut cursor)?;
         let taken = self.append(&plan.steps, nulls, ResultPlan::NULL_BIT_OFFSET, &mut cursor)?;
-        if taken != packet.len() {
+        if taken != packet.len() && plan.extra_columns == 0 {
             self.rows -= 1;
             self.cut_back();
             return Err(DecodeError::new("bytes are left over behind the last column", taken));

@@ -463,7 +463,7 @@ mod tests {
         };
         assert_eq!(opaque(12, packed), r#""2020-01-02 03:04:05.123000""#);
         assert_eq!(opaque(10, packed), r#""2020-01-02""#);
-        let time = -(((1 << 12 | 2 << 6 | 3) << 24 | 500_000) as i64);
+        let time = -((1i64 << 12 | 2 << 6 | 3) << 24 | 500_000);
         assert_eq!(opaque(11, time as u64), r#""-01:02:03.500000""#);
     }
 

@@ -118,7 +118,7 @@ mod tests {
             assert_eq!(text(|out| write_inet6(stored, out)), expected);
         };
         check("::", "::");
-        check("::1", "::0.0.0.1");
+        check("::1", "::1");
         check("::1:0:1", "::1:0:1");
         check("1::", "1::");
         check("2001:db8::1:0:0:1", "2001:db8::1:0:0:1");

@@ -68,18 +68,20 @@ impl ResultColumn {
 pub struct ResultPlan {
     pub(super) codecs: Arc<[ColumnCodec]>,
     pub(super) steps: Arc<[Step]>,
+    /// Columns of the result behind the table's own; they are passed over.
+    pub(super) extra_columns: usize,
 }
 
 impl ResultPlan {
     pub(super) const NULL_BIT_OFFSET: usize = 2;
 
     /// Binds the result's columns, which are the table's columns in order, each fetched by
-    /// [`crate::types::select_expression`].
+    /// [`crate::types::select_expression`]; columns behind them are passed over.
     ///
     /// # Errors
     /// When a column does not come in a form that its type can be read from: the table has changed since.
     pub fn compile(codec: &TableCodec, columns: &[ResultColumn]) -> Result<Self, DecodeError> {
-        if columns.len() != codec.columns().len() {
+        if columns.len() < codec.columns().len() {
             let what = format!(
                 "the result has {} columns, the table {}",
                 columns.len(),
@@ -104,14 +106,15 @@ impl ResultPlan {
                 })
             })
             .collect::<Result<Arc<[Step]>, DecodeError>>()?;
-        Ok(ResultPlan { codecs: Arc::clone(codec.columns()), steps })
+        let extra_columns = columns.len() - steps.len();
+        Ok(ResultPlan { codecs: Arc::clone(codec.columns()), steps, extra_columns })
     }
 
     /// Reads a row packet's first byte and its null bitmap.
     #[inline]
     pub(super) fn header<'a>(&self, cursor: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
         let at = cursor.at();
-        let bitmap = (self.steps.len() + Self::NULL_BIT_OFFSET).div_ceil(8);
+        let bitmap = (self.steps.len() + self.extra_columns + Self::NULL_BIT_OFFSET).div_ceil(8);
         match cursor.u8() {
             Ok(0) => cursor.take(bitmap).map_err(|fault| DecodeError::new(fault.0, at)),
             Ok(_) => Err(DecodeError::new("the packet is no row", at)),

@@ -166,10 +166,15 @@ impl OptionalMetadata {
     }
 }
 
+/// YEAR counts too: it is an unsigned number to the server.
 fn is_number(storage: Storage) -> bool {
     matches!(
         storage,
-        Storage::Integer(_) | Storage::Float | Storage::Double | Storage::Decimal { .. }
+        Storage::Integer(_)
+            | Storage::Float
+            | Storage::Double
+            | Storage::Decimal { .. }
+            | Storage::Year
     )
 }
 

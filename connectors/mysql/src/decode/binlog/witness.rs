@@ -29,12 +29,12 @@ impl fmt::Display for Mismatch {
 impl std::error::Error for Mismatch {}
 
 impl TableMap {
-    /// Compares with a table's description: the number of columns and their types always; names, signs and the number of
-    /// members as far as the log tells them.
+    /// Compares with a table's description: the number of columns and their types always; names, signs, charsets and the
+    /// number of members as far as the log tells them.
     ///
     /// # Errors
     /// The first contradiction.
-    pub fn check(&self, table: &TableMeta) -> Result<(), Mismatch> {
+    pub fn check(&self, table: &TableMeta, charsets: &dyn CharsetLookup) -> Result<(), Mismatch> {
         if self.columns.len() != table.columns.len() {
             let what = format!(
                 "the log has {} columns, the table {}",
@@ -46,14 +46,10 @@ impl TableMap {
         for (at, meta) in table.columns.iter().enumerate() {
             self.check_column(at, meta).map_err(|what| Mismatch { column: Some(at), what })?;
         }
-        Ok(())
+        self.check_charsets(table, charsets)
     }
 
-    /// Compares the charsets of text columns, as far as the log tells them.
-    ///
-    /// # Errors
-    /// The first contradiction.
-    pub fn check_charsets(
+    fn check_charsets(
         &self,
         table: &TableMeta,
         charsets: &dyn CharsetLookup,
