@@ -24,3 +24,6 @@ pub use error::WireError;
 pub use options::{ConnectOptions, TlsMode, TlsOptions};
 pub use query::{ColumnDef, Row, Rows};
 pub use statement::{RowPackets, RowStream, Statement};
+
+#[cfg(test)]
+mod tests;

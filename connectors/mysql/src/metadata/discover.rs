@@ -99,7 +99,7 @@ pub(crate) fn quoted(table: &TableId) -> String {
 }
 
 /// A string literal. Right under every sql_mode, since names with a backslash are written in hexadecimal.
-pub(crate) fn literal(text: &str) -> String {
+fn literal(text: &str) -> String {
     if text.contains('\\') {
         let digits: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
         format!("CONVERT(0x{digits} USING utf8mb4)")

@@ -121,12 +121,8 @@ fn settings(server: &ServerInfo) -> Vec<Finding> {
 /// The statement that changes a global variable so that it survives a restart, where there is one.
 fn set_global(server: &ServerInfo, assignment: &str) -> String {
     match server.flavor {
-        Flavor::MySql if server.version >= (8, 0, 0) => {
-            format!("SET PERSIST {assignment}; sessions that are open keep the old value")
-        }
-        _ => format!(
-            "SET GLOBAL {assignment}, and the same in my.cnf; sessions that are open keep the old value"
-        ),
+        Flavor::MySql if server.version >= (8, 0, 0) => format!("SET PERSIST {assignment}"),
+        _ => format!("SET GLOBAL {assignment} -- and the same in my.cnf"),
     }
 }
 

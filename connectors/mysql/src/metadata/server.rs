@@ -64,7 +64,7 @@ pub struct ServerInfo {
     pub gtid_mode: Option<String>,
     /// Whether a replica writes what it replays into its own log.
     pub log_replica_updates: bool,
-    /// Whether transactions become visible in log order.
+    /// MySQL: whether transactions become visible in log order.
     pub binlog_order_commits: bool,
     /// `lower_case_table_names`.
     pub lower_case_table_names: u8,

@@ -1,11 +1,9 @@
 //! Preflight of the selected tables: are there any, may they be read, can they be captured, does the log see all of it.
 
-use std::collections::BTreeSet;
-
 use cdc_api::{Finding, Severity, TableId};
 
 use super::{
-    discover::{Discovery, literal, quoted},
+    discover::{Discovery, quoted},
     grants::Grants,
     preflight::finding,
     server::ServerInfo,
@@ -14,11 +12,13 @@ use super::{
 use crate::{
     config::MySqlConfig,
     types::{Flavor, key_columns},
-    wire::{Connection, Rows, WireError},
+    wire::{Connection, WireError},
 };
 
 /// How many tables a message names.
 const NAMED_MAX: usize = 5;
+/// How many tables are asked for their foreign keys, each by a statement of its own.
+const CASCADES_TABLES_MAX: usize = 2000;
 /// Engines whose changes become visible when they are committed.
 const TRANSACTIONAL_ENGINES: [&str; 4] = ["innodb", "rocksdb", "tokudb", "xtradb"];
 
@@ -58,12 +58,14 @@ pub(super) fn tables(
         .filter(|table| !grants.may_select(&table.id))
         .map(|table| quoted(&table.id))
         .collect();
-    if let Some(first) = unreadable.first() {
-        out.push(finding(
-            Severity::Error,
-            format!("the account {account} lacks SELECT on {}", listed(&unreadable)),
-            &format!("GRANT SELECT ON {first} TO {account}"),
-        ));
+    if !unreadable.is_empty() {
+        let statements: Vec<String> = unreadable
+            .iter()
+            .take(NAMED_MAX)
+            .map(|table| format!("GRANT SELECT ON {table} TO {account}"))
+            .collect();
+        let message = format!("the account {account} lacks SELECT on {}", listed(&unreadable));
+        out.push(finding(Severity::Error, message, &statements.join("; ")));
     }
     for refused in &found.refused {
         out.push(finding(Severity::Warning, quarantined(&refused.reason), &refused.remedy));
@@ -107,37 +109,50 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// Asks for foreign keys that change rows of captured tables inside the engine, where no log sees it.
+/// Looks for foreign keys that change rows of captured tables inside the engine, where no log sees it. Asks table by
+/// table, because `information_schema` shows constraints only to accounts that may do more than SELECT.
 pub(super) async fn cascades(
     connection: &mut Connection,
     server: &ServerInfo,
     tables: &[TableMeta],
-) -> Result<Option<Finding>, WireError> {
-    let databases: BTreeSet<&str> =
-        tables.iter().filter_map(|table| table.id.schema.as_deref()).collect();
-    if databases.is_empty() {
-        return Ok(None);
+) -> Result<Vec<Finding>, WireError> {
+    let mut names = Vec::new();
+    for table in tables.iter().take(CASCADES_TABLES_MAX) {
+        let sql = format!("SHOW CREATE TABLE {}", quoted(&table.id));
+        match connection.query(&sql).await {
+            Ok(rows) => {
+                let statement = rows.first().and_then(|row| row.text_at(1)).unwrap_or_default();
+                if has_cascade(&statement) {
+                    names.push(table.id.to_string());
+                }
+            }
+            // Gone meanwhile, or not to be read, which is named already.
+            Err(WireError::Server { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
-    let list: Vec<String> = databases.into_iter().map(literal).collect();
-    let sql = format!(
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
-         WHERE CONSTRAINT_SCHEMA IN ({}) AND (DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') \
-         OR UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))",
-        list.join(", ")
-    );
-    Ok(cascading(server, tables, &connection.query(&sql).await?))
+    let mut out: Vec<Finding> = cascading(server, &names).into_iter().collect();
+    if let Some(more) = tables.len().checked_sub(CASCADES_TABLES_MAX).filter(|&more| more > 0) {
+        let message = format!("the foreign keys of {more} more tables were not looked at");
+        out.push(finding(Severity::Note, message, ""));
+    }
+    Ok(out)
 }
 
-fn cascading(server: &ServerInfo, tables: &[TableMeta], constraints: &Rows) -> Option<Finding> {
-    let children: BTreeSet<TableId> = constraints
-        .iter()
-        .filter_map(|row| Some(TableId::new(row.text_at(0)?, row.text_at(1)?)))
-        .collect();
-    let names: Vec<String> = tables
-        .iter()
-        .filter(|table| children.contains(&table.id))
-        .map(|table| table.id.to_string())
-        .collect();
+/// Whether a CREATE TABLE has a foreign key that changes the table's own rows.
+fn has_cascade(statement: &str) -> bool {
+    statement.lines().map(str::trim).any(|line| {
+        let is_key = line.starts_with("CONSTRAINT ") && line.contains(" FOREIGN KEY (");
+        let acts = ["DELETE", "UPDATE"].iter().any(|event| {
+            ["CASCADE", "SET NULL", "SET DEFAULT"]
+                .iter()
+                .any(|action| line.contains(&format!(" ON {event} {action}")))
+        });
+        is_key && acts
+    })
+}
+
+fn cascading(server: &ServerInfo, names: &[String]) -> Option<Finding> {
     if names.is_empty() {
         return None;
     }
@@ -152,7 +167,7 @@ fn cascading(server: &ServerInfo, tables: &[TableMeta], constraints: &Rows) -> O
     };
     let message = format!(
         "foreign keys with CASCADE or SET NULL change rows of {} without a trace in the log",
-        listed(&names)
+        listed(names)
     );
     Some(finding(Severity::Warning, message, remedy))
 }
@@ -194,16 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn cascades_name_the_captured_children_only() {
-        let names = ["CONSTRAINT_SCHEMA", "TABLE_NAME"];
-        let found = Rows::from_values(
-            &names,
-            [vec![Some("shop"), Some("orders")], vec![Some("shop"), Some("other")]],
-        );
-        let maria = server(Flavor::MariaDb, &[]);
-        let finding = cascading(&maria, &[table("InnoDB", vec![0], vec![])], &found).unwrap();
-        assert!(finding.message.contains("shop.orders") && !finding.message.contains("other"));
-        assert_eq!(cascading(&maria, &[], &found), None);
+    fn cascades_are_found_in_keys_and_not_in_comments() {
+        let key = "CREATE TABLE `c` (\n  `p` int,\n  CONSTRAINT `k` FOREIGN KEY (`p`) REFERENCES `x` (`a`) ON DELETE CASCADE\n)";
+        assert!(has_cascade(key));
+        assert!(has_cascade(&key.replace("DELETE CASCADE", "UPDATE SET NULL")));
+        assert!(!has_cascade(&key.replace(" ON DELETE CASCADE", "")));
+        assert!(!has_cascade(
+            "CREATE TABLE `c` (\n  `p` int COMMENT ' FOREIGN KEY ( ON DELETE CASCADE'\n)"
+        ));
+        let finding = cascading(&server(Flavor::MariaDb, &[]), &["shop.orders".into()]).unwrap();
+        assert!(finding.message.contains("shop.orders"));
+        assert_eq!(cascading(&server(Flavor::MySql, &[]), &[]), None);
     }
 
     #[test]
