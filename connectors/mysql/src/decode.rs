@@ -19,6 +19,8 @@ mod jsonb;
 mod network;
 mod step;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use batch::{BatchBuilder, KeyCell};

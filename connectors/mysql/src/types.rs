@@ -22,3 +22,6 @@ pub use options::{
 };
 pub use schema::{key_columns, table_schema};
 pub use select::{quote_identifier, select_expression};
+
+#[cfg(test)]
+pub(crate) use schema::tests as schema_tests;

@@ -119,6 +119,13 @@ impl Kind {
         if fraction > 6 {
             return Err(format!("`{}` has {fraction} fractional digits", column.column_type));
         }
+        if fraction > 0 && spelled.contains("mariadb-5.3") {
+            return Err(format!(
+                "`{}` has the format of MariaDB 5.3, whose width its log does not tell; `ALTER TABLE … FORCE` with \
+                 mysql56_temporal_format = ON gives it the present one",
+                column.column_type
+            ));
+        }
         let integer = |bytes| Ok(Kind::Integer { bytes, unsigned });
         match column.data_type.to_ascii_lowercase().as_str() {
             "tinyint" => integer(1),
@@ -233,6 +240,13 @@ mod tests {
         assert_eq!(Kind::of(&column("c", "bit(64)")), Ok(Kind::Bit { bits: 64 }));
         assert_eq!(Kind::of(&column("c", "float(7,3)")), Ok(Kind::Float { scaled: true }));
         assert_eq!(Kind::of(&column("c", "float unsigned")), Ok(Kind::Float { scaled: false }));
+    }
+
+    #[test]
+    fn mariadbs_old_fractions_are_refused() {
+        assert!(Kind::of(&column("c", "time /* mariadb-5.3 */")).is_ok());
+        let reason = Kind::of(&column("c", "time(3) /* mariadb-5.3 */")).unwrap_err();
+        assert!(reason.contains("mysql56_temporal_format"), "{reason}");
     }
 
     #[test]
