@@ -33,3 +33,6 @@ pub use settings::SPEC;
 pub fn provider(options: &Options) -> Result<Box<dyn EventSinkProvider>, Vec<OptionFault>> {
     Ok(Box::new(sink::ParquetSink::new(settings::Settings::read(options)?)))
 }
+
+#[cfg(test)]
+mod tests;
