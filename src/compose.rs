@@ -1,8 +1,29 @@
-//! From a checked pipeline file to a running pipeline.
+//! From a checked pipeline file to a running pipeline: recovery first, then source, sink and the stages between them
+//! (correctness §5 "Recovery"). The only place that starts again after a failure that may go away by itself.
 
-use cdc_api::{Error, Result};
+mod plan;
+mod recovery;
 
-use crate::definition::PipelineSpec;
+use std::time::Duration;
+
+use cdc_api::{
+    Error, EventSinkProvider, EventSourceProvider, OptionFault, Partitioning, Result, SinkContext,
+    SourceContext,
+};
+
+use crate::{
+    commit::Checkpoints,
+    definition::PipelineSpec,
+    ingest::{BarrierPolicy, Ended, Ingest},
+    registry,
+    route::{RouteTable, Router},
+    runtime::{Backoff, Shutdown},
+    sink::Writers,
+    telemetry::{self, Display, StatusCell},
+};
+
+pub use plan::plan;
+use recovery::Recovered;
 
 /// How a run shows itself.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +37,26 @@ pub struct RunOptions {
 pub enum RunOutcome {
     /// All is committed.
     Complete,
-    /// All is committed but the tables that were quarantined.
+    /// A bounded run committed all but the tables that were quarantined.
     Incomplete,
+}
+
+/// Chunk readers and writers when the file names no parallelism.
+const PARALLELISM_MAX: usize = 4;
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_secs(30);
+/// Of the memory limit: what the process needs besides rows (code, connections, allocator) stays out of the budgets.
+const SOURCE_SHARE_PERCENT: u64 = 30;
+const SINK_SHARE_PERCENT: u64 = 25;
+
+/// The pieces of a pipeline that outlive an attempt.
+struct Pipeline {
+    spec: PipelineSpec,
+    source: Box<dyn EventSourceProvider>,
+    sink: Box<dyn EventSinkProvider>,
+    status: StatusCell,
+    shutdown: Shutdown,
+    parallelism: usize,
 }
 
 /// Runs a pipeline to its end or until it is told to stop.
@@ -25,15 +64,144 @@ pub enum RunOutcome {
 /// # Errors
 /// What ended it.
 pub async fn run(spec: PipelineSpec, options: RunOptions) -> Result<RunOutcome> {
-    let _ = (spec, options);
-    Err(Error::internal("the engine is not part of this build"))
+    let shutdown = Shutdown::on_signals()
+        .map_err(|error| Error::operator("signals cannot be received").caused_by(error))?;
+    let pipeline = Pipeline::new(spec, shutdown)?;
+    let display = if options.terminal { Display::Terminal } else { Display::Log };
+    let name = pipeline.spec.pipeline.name.clone();
+    let shown = tokio::spawn(telemetry::show(name, pipeline.status.clone(), display));
+    let outcome = Box::pin(pipeline.run()).await;
+    shown.abort();
+    outcome
 }
 
-/// Says what a run would do.
-///
-/// # Errors
-/// What could not be asked.
-pub async fn plan(spec: PipelineSpec) -> Result<String> {
-    let _ = spec;
-    Err(Error::internal("the engine is not part of this build"))
+fn fault(faults: Vec<OptionFault>) -> Error {
+    let texts: Vec<String> =
+        faults.iter().map(|fault| format!("{}: {}", fault.key, fault.message)).collect();
+    Error::config(texts.join("; "))
+}
+
+impl Pipeline {
+    fn new(spec: PipelineSpec, shutdown: Shutdown) -> Result<Pipeline> {
+        let source = registry::source(&spec.source).map_err(fault)?;
+        let sink = registry::sink(&spec.sink).map_err(fault)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let parallelism = spec.pipeline.parallelism.map_or(cores.min(PARALLELISM_MAX), usize::from);
+        Ok(Pipeline { spec, source, sink, status: StatusCell::default(), shutdown, parallelism })
+    }
+
+    /// Attempts until one ends well, or fails in a way that only a person can mend.
+    async fn run(&self) -> Result<RunOutcome> {
+        let store = recovery::open_store(&self.spec).await?;
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
+        let mut committed_before = None;
+        loop {
+            let error = match Box::pin(self.attempt(&store)).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            let committed = self.status.get().committed;
+            // Nothing has worked yet: a wrong address or password must not look like a run.
+            if !error.is_transient() || committed.is_none() || self.shutdown.is_requested() {
+                return Err(error);
+            }
+            if committed != committed_before {
+                backoff.reset();
+                committed_before = committed;
+            }
+            let delay = backoff.next_delay();
+            tracing::warn!(error = %error, retry_in_s = delay.as_secs_f64(), "starting again from the last checkpoint");
+            self.status.update(|status| status.restarts += 1);
+            let mut shutdown = self.shutdown.clone();
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = shutdown.requested() => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt(&self, store: &crate::checkpoint::CheckpointStore) -> Result<RunOutcome> {
+        let capabilities = self.sink.capabilities();
+        self.sink.preflight().await?;
+        let Recovered { identity, checkpoint, next_id, mut committer } =
+            recovery::recover(&self.spec, store, &*self.source, &*self.sink).await?;
+        let context = self.sink_context(&identity.pipeline_uuid, capabilities.partitioning);
+        let limit = self.spec.pipeline.memory_limit_bytes;
+        let source = self
+            .source
+            .open(SourceContext {
+                state: checkpoint.as_ref().map(|checkpoint| checkpoint.source_state.clone()),
+                before_images: capabilities.before_images,
+                sink_rolls_back: capabilities.recovery == cdc_api::Recovery::Recommit,
+                parallelism: self.parallelism,
+                memory_bytes_max: share(limit, SOURCE_SHARE_PERCENT),
+                pipeline: self.spec.pipeline.name.clone(),
+            })
+            .await?;
+        let mut next_id = next_id;
+        if checkpoint.is_none() {
+            // Checkpoint 0, before the first row leaves (correctness §2 "Crash").
+            recovery::store_first(store, &identity, &mut *committer, next_id, source.state()?)
+                .await?;
+            next_id += 1;
+        }
+        self.status.update(|status| {
+            status.committed.get_or_insert((next_id.saturating_sub(1), crate::runtime::now_us()));
+        });
+        let (known, next_seq) = checkpoint.map_or_else(Default::default, |checkpoint| {
+            (checkpoint.fingerprints.tables, checkpoint.next_seq)
+        });
+        let routes = RouteTable::new(self.spec.route.clone(), self.spec.pipeline.route_mode);
+        let applier = self.sink.applier(&context).await?;
+        let ingest = Ingest {
+            source,
+            router: Router::new(routes, known),
+            writers: Writers::start(&*self.sink, &context).await?,
+            checkpoints: Checkpoints::start(store.clone(), committer, applier, identity, next_id),
+            policy: BarrierPolicy {
+                interval: self
+                    .spec
+                    .pipeline
+                    .checkpoint_interval
+                    .unwrap_or(capabilities.checkpoint_interval),
+            },
+            on_error: self.spec.pipeline.on_table_error,
+            shutdown: self.shutdown.clone(),
+            status: self.status.clone(),
+            // `_seq` begins at 1, so that 0 is free for "none".
+            next_seq: next_seq.max(1),
+        };
+        let (ended, lines) = Box::pin(ingest.run()).await?;
+        let status = self.status.get();
+        tracing::info!(
+            rows = status.rows_copied,
+            changes = status.changes,
+            checkpoint = status.committed.map(|(id, _)| id),
+            quarantined = status.source.quarantined.len(),
+            "{}",
+            if ended == Ended::Finished {
+                "finished, all is committed"
+            } else {
+                "drained, all is committed"
+            }
+        );
+        for line in lines {
+            tracing::info!("{line}");
+        }
+        let incomplete = ended == Ended::Finished && !status.source.quarantined.is_empty();
+        Ok(if incomplete { RunOutcome::Incomplete } else { RunOutcome::Complete })
+    }
+
+    fn sink_context(&self, pipeline_uuid: &str, partitioning: Partitioning) -> SinkContext {
+        recovery::sink_context(
+            &self.spec,
+            pipeline_uuid,
+            if partitioning == Partitioning::Single { 1 } else { self.parallelism },
+            share(self.spec.pipeline.memory_limit_bytes, SINK_SHARE_PERCENT),
+        )
+    }
+}
+
+fn share(limit_bytes: u64, percent: u64) -> usize {
+    usize::try_from(limit_bytes / 100 * percent).unwrap_or(usize::MAX)
 }

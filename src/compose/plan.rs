@@ -1,0 +1,72 @@
+//! `cdc-cli plan`: what a run would do, table by table, without reading a row.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use cdc_api::{Result, TableId, TablePlan};
+
+use crate::{definition::PipelineSpec, registry, route::RouteTable};
+
+/// Says what a run would do.
+///
+/// # Errors
+/// What could not be asked.
+pub async fn plan(spec: PipelineSpec) -> Result<String> {
+    let source = registry::source(&spec.source).map_err(super::fault)?;
+    let tables = source.plan().await?;
+    let routes = RouteTable::new(spec.route.clone(), spec.pipeline.route_mode);
+    let ids: Vec<TableId> = tables.iter().map(|table| table.schema.id().clone()).collect();
+    let sinks = routes.one_to_one(&ids)?;
+    let mut text = String::new();
+    let refused = tables.iter().filter(|table| table.refused.is_some()).count();
+    let rows: u64 = tables.iter().filter_map(|table| table.rows_estimated).sum();
+    let _ = writeln!(
+        text,
+        "{} tables, about {rows} rows{}",
+        tables.len() - refused,
+        if refused > 0 { format!("; {refused} cannot be captured") } else { String::new() }
+    );
+    let proofs: std::collections::BTreeSet<&str> = tables
+        .iter()
+        .filter(|table| table.refused.is_none())
+        .map(|table| table.proof.as_str())
+        .collect();
+    for proof in proofs {
+        let _ = writeln!(text, "visibility is proven by {proof}");
+    }
+    for table in &tables {
+        describe(&mut text, table, &sinks);
+    }
+    Ok(text)
+}
+
+fn describe(text: &mut String, table: &TablePlan, sinks: &BTreeMap<TableId, TableId>) {
+    let id = table.schema.id();
+    let _ = match &table.refused {
+        Some(reason) => writeln!(text, "\n{id}  NOT CAPTURED: {reason}"),
+        None => {
+            let rows = table.rows_estimated.map_or_else(|| "?".into(), |rows| rows.to_string());
+            let sink = sinks.get(id).unwrap_or(id);
+            writeln!(
+                text,
+                "\n{id} -> {sink}  ~{rows} rows, chunk key ({})",
+                table.chunk_key.join(", ")
+            )
+        }
+    };
+    let width = table.schema.columns().iter().map(|column| column.name.chars().count()).max();
+    for column in table.schema.columns() {
+        let null = if column.nullable { "" } else { " NOT NULL" };
+        let _ = writeln!(
+            text,
+            "  {:width$}  {}{null}  <- {}",
+            column.name,
+            column.logical,
+            column.source_type,
+            width = width.unwrap_or(0)
+        );
+    }
+    let key: Vec<&str> = table.schema.primary_key_names().collect();
+    if !key.is_empty() {
+        let _ = writeln!(text, "  primary key ({})", key.join(", "));
+    }
+}

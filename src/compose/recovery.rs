@@ -1,0 +1,109 @@
+//! What a start finds: the last checkpoint, whether it was committed, and that it fits the pipeline file
+//! (correctness §5).
+
+use std::collections::BTreeMap;
+
+use cdc_api::{
+    CheckpointId, Committer, Error, EventSinkProvider, EventSourceProvider, Result, SinkContext,
+    SourceState,
+};
+
+use crate::{
+    checkpoint::{Checkpoint, CheckpointStore},
+    commit::{Barrier, Identity},
+    definition::PipelineSpec,
+};
+
+/// Where an attempt begins.
+pub(super) struct Recovered {
+    pub(super) identity: Identity,
+    /// The last checkpoint, committed by now; none at the very first start.
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// Above every id that store or sink know.
+    pub(super) next_id: CheckpointId,
+    pub(super) committer: Box<dyn Committer>,
+}
+
+/// Locks the state store for the life of the process.
+pub(super) async fn open_store(spec: &PipelineSpec) -> Result<CheckpointStore> {
+    CheckpointStore::open(&spec.pipeline.checkpoint_storage).await
+}
+
+/// The pipeline as its sink sees it.
+pub(super) fn sink_context(
+    spec: &PipelineSpec,
+    pipeline_uuid: &str,
+    writers: usize,
+    memory_bytes_max: usize,
+) -> SinkContext {
+    SinkContext {
+        pipeline_uuid: pipeline_uuid.to_owned(),
+        pipeline: spec.pipeline.name.clone(),
+        writers,
+        memory_bytes_max,
+    }
+}
+
+/// Reads the last checkpoint, commits it again if that is not recorded, and cleans up behind a crash.
+pub(super) async fn recover(
+    spec: &PipelineSpec,
+    store: &CheckpointStore,
+    source: &dyn EventSourceProvider,
+    sink: &dyn EventSinkProvider,
+) -> Result<Recovered> {
+    let last = store.last().await?;
+    let uuid = match &last {
+        Some(last) => last.checkpoint.pipeline_uuid.clone(),
+        None => uuid::Uuid::new_v4().to_string(),
+    };
+    let identity =
+        Identity { pipeline_uuid: uuid, source: source.fingerprint(), sink: sink.fingerprint() };
+    let context = sink_context(spec, &identity.pipeline_uuid, 1, 0);
+    let mut committer = sink.committer(&context).await?;
+    let mut next_id = 0;
+    if let Some(last) = &last {
+        let checkpoint = &last.checkpoint;
+        fits("source", &checkpoint.fingerprints.source, &identity.source)?;
+        fits("sink", &checkpoint.fingerprints.sink, &identity.sink)?;
+        if !last.committed {
+            tracing::info!(
+                checkpoint = checkpoint.id,
+                "the last checkpoint was prepared and not known to be committed: committing it again"
+            );
+            committer.commit(checkpoint.id, &checkpoint.committables).await?;
+            store.committed(checkpoint.id).await?;
+        }
+        tracing::info!(checkpoint = checkpoint.id, "going on from the last checkpoint");
+        next_id = checkpoint.id + 1;
+    }
+    committer.clean_up().await?;
+    if let Some(highest) = committer.highest_checkpoint().await? {
+        next_id = next_id.max(highest + 1);
+    }
+    Ok(Recovered { identity, checkpoint: last.map(|last| last.checkpoint), next_id, committer })
+}
+
+fn fits(what: &str, before: &str, now: &str) -> Result<()> {
+    if before == now {
+        return Ok(());
+    }
+    Err(Error::operator(format!("the {what} of the pipeline file is not the one of the checkpoint"))
+        .detail(format!("checkpoint: {before}; file: {now}"))
+        .hint("undo the change, or start with an empty checkpoint storage (`checkpoint.storage`) and an empty target"))
+}
+
+/// Stores checkpoint 0: P0, nothing Done, the pipeline's UUID.
+pub(super) async fn store_first(
+    store: &CheckpointStore,
+    identity: &Identity,
+    committer: &mut dyn Committer,
+    id: CheckpointId,
+    source_state: SourceState,
+) -> Result<()> {
+    let barrier =
+        Barrier { id, source_state, quarantined: Vec::new(), next_seq: 1, tables: BTreeMap::new() };
+    let checkpoint = identity.checkpoint(barrier, Vec::new());
+    store.prepare(&checkpoint).await?;
+    committer.commit(id, &[]).await?;
+    store.committed(id).await
+}
