@@ -96,7 +96,7 @@ async fn latest_offset_brings_only_what_comes() -> Outcome {
         sql.run(&format!("CREATE TABLE {database}.t (id INT PRIMARY KEY, v INT)")).await?;
         sql.run(&format!("INSERT INTO {database}.t VALUES (1, 1), (2, 2)")).await?;
         let (folder, file) = pipeline(server, &database, "  scan.startup.mode: latest-offset\n")?;
-        let daemon = Daemon::run(&file)?;
+        let mut daemon = Daemon::run(&file)?;
         daemon.wait_for_log("streaming", DEADLINE).await?;
         sql.run(&format!("UPDATE {database}.t SET v = 7 WHERE id = 2")).await?;
         sql.run(&format!("INSERT INTO {database}.t VALUES (3, 3)")).await?;
@@ -209,7 +209,7 @@ async fn tables_that_cannot_go_on_stop_by_name() -> Outcome {
         sql.run(&format!("CREATE TABLE {database}.keyless (v INT)")).await?;
         sql.run(&format!("CREATE TABLE {database}.heap (id INT PRIMARY KEY) ENGINE=MyISAM")).await?;
         let (folder, file) = pipeline(server, &database, "")?;
-        let daemon = Daemon::run(&file)?;
+        let mut daemon = Daemon::run(&file)?;
         let stopped = |table: &str| format!("table quarantined, the others go on table={database}.{table}");
         daemon.wait_for_log(&stopped("keyless"), DEADLINE).await?;
         daemon.wait_for_log(&stopped("heap"), DEADLINE).await?;
