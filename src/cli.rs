@@ -70,9 +70,7 @@ struct Global {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
-    /// For people
     Text,
-    /// One JSON object per line
     Json,
 }
 
@@ -85,9 +83,7 @@ enum Color {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A table for people
-    Table,
-    /// JSON for programs
+    Text,
     Json,
 }
 
@@ -119,7 +115,7 @@ enum Command {
         /// A connector, or `pipeline` for the options of the pipeline block
         name: Option<String>,
         /// How to print them
-        #[arg(long, value_enum, default_value_t = Format::Table)]
+        #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
 }

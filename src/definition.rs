@@ -203,7 +203,7 @@ fn pipeline_spec(
     }
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
     for key in ["source", "sink"] {
-        if find(key).is_none() {
+        if find(key).is_none() && !Reader::is_meant(entries, key, BLOCKS) {
             let at = entries.first().map_or(root.span.clone(), |first| first.key_span.clone());
             reader.fault(Fault::new("", format!("required block `{key}` is missing")).at(at));
         }

@@ -10,8 +10,6 @@ use crate::{definition::PIPELINE_OPTIONS, registry};
 
 const PIPELINE: &str = "pipeline";
 const PIPELINE_SUMMARY: &str = "Options of the `pipeline:` block";
-/// Longer types and defaults push the meaning to the next line instead of widening the table.
-const COLUMN_CHARS_MAX: usize = 26;
 
 /// The text for stdout.
 ///
@@ -20,13 +18,13 @@ const COLUMN_CHARS_MAX: usize = 26;
 pub(super) fn text(name: Option<&str>, format: Format) -> Result<String> {
     let Some(name) = name else {
         return Ok(match format {
-            Format::Table => overview(),
+            Format::Text => overview(),
             Format::Json => pretty(&registry::specs().iter().map(|spec| connector(spec)).collect()),
         });
     };
     if name == PIPELINE {
         return Ok(match format {
-            Format::Table => table(PIPELINE, PIPELINE_SUMMARY, PIPELINE_OPTIONS),
+            Format::Text => listing(PIPELINE, PIPELINE_SUMMARY, PIPELINE_OPTIONS),
             Format::Json => pretty(&PIPELINE_OPTIONS.iter().map(option).collect()),
         });
     }
@@ -38,11 +36,11 @@ pub(super) fn text(name: Option<&str>, format: Format) -> Result<String> {
         ));
     }
     Ok(match format {
-        Format::Table => {
-            let tables = found.iter().map(|spec| {
-                table(&format!("{} ({})", spec.name, role(spec)), spec.summary, spec.options)
+        Format::Text => {
+            let listings = found.iter().map(|spec| {
+                listing(&format!("{} ({})", spec.name, role(spec)), spec.summary, spec.options)
             });
-            tables.collect::<Vec<_>>().join("\n")
+            listings.collect::<Vec<_>>().join("\n")
         }
         Format::Json => pretty(&found.iter().map(|spec| connector(spec)).collect()),
     })
@@ -66,40 +64,28 @@ fn overview() -> String {
     out + "\n`cdc-cli connectors NAME` lists the options of one\n"
 }
 
-fn table(title: &str, summary: &str, options: &[OptionSpec]) -> String {
+fn listing(title: &str, summary: &str, options: &[OptionSpec]) -> String {
     let mut out = format!("{title}: {summary}\n");
     let of = |wanted: fn(&OptionClass) -> bool| -> Vec<&OptionSpec> {
         options.iter().filter(|option| wanted(&option.class)).collect()
     };
     let honoured = of(|class| *class == OptionClass::Honoured);
-    let width = |cells: &mut dyn Iterator<Item = usize>| {
-        cells.filter(|length| *length <= COLUMN_CHARS_MAX).max().unwrap_or(0)
-    };
-    let keys = honoured.iter().map(|option| option.key.len()).max().unwrap_or(0);
-    let types = width(&mut honoured.iter().map(|option| option.ty.to_string().len()));
-    let defaults = width(&mut honoured.iter().map(|option| default(option).len()));
     if !honoured.is_empty() {
-        out += "\noptions\n";
+        out += "\nOptions:\n";
     }
     for option in honoured {
-        let (ty, default) = (option.ty.to_string(), default(option));
-        let row = format!("  {:keys$}  {ty:types$}  {default:defaults$}", option.key);
-        if ty.len() > types || default.len() > defaults {
-            line(&mut out, format_args!("{}", row.trim_end()));
-            line(
-                &mut out,
-                format_args!("  {:keys$}  {:types$}  {:defaults$}  {}", "", "", "", option.meaning),
-            );
-        } else {
-            line(&mut out, format_args!("{row}  {}", option.meaning));
-        }
+        let default = match (option.required, option.default) {
+            (true, _) => ", required".to_owned(),
+            (false, Some(default)) => format!(", default {default}"),
+            (false, None) => String::new(),
+        };
+        line(&mut out, format_args!("  {} ({}{default})", option.key, option.ty));
+        line(&mut out, format_args!("      {}", option.meaning));
     }
-    reasons(
-        &mut out,
-        "accepted, without effect",
-        &of(|class| matches!(class, OptionClass::NoEffect(_))),
-    );
-    reasons(&mut out, "refused", &of(|class| matches!(class, OptionClass::Refused(_))));
+    let no_effect = of(|class| matches!(class, OptionClass::NoEffect(_)));
+    reasons(&mut out, "Accepted, without effect:", &no_effect);
+    let refused = of(|class| matches!(class, OptionClass::Refused(_)));
+    reasons(&mut out, "Refused:", &refused);
     out
 }
 
@@ -114,14 +100,6 @@ fn reasons(out: &mut String, title: &str, options: &[&OptionSpec]) {
             continue;
         };
         line(out, format_args!("  {:width$}  {why}", option.key));
-    }
-}
-
-fn default(option: &OptionSpec) -> &str {
-    match (option.required, option.default) {
-        (true, _) => "required",
-        (false, Some("")) => "\"\"",
-        (false, default) => default.unwrap_or("-"),
     }
 }
 
@@ -169,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_shows_all_three_classes() {
+    fn a_listing_shows_all_three_classes() {
         let options = [
             OptionSpec::new("hostname", OptionType::Text, "Address of the server.").required(),
             OptionSpec::new("port", OptionType::Integer { min: 1, max: 65535 }, "Its port.")
@@ -183,18 +161,34 @@ mod tests {
             OptionSpec::new("pool", OptionType::Text, "").no_effect("there is no pool"),
             OptionSpec::new("column.*", OptionType::Text, "").refused("it would change rows"),
         ];
-        insta::assert_snapshot!(table("mysql (source)", "Reads MySQL.", &options), @"");
+        insta::assert_snapshot!(listing("mysql (source)", "Reads MySQL.", &options), @"
+        mysql (source): Reads MySQL.
+
+        Options:
+          hostname (text, required)
+              Address of the server.
+          port (integer 1 to 65535, default 3306)
+              Its port.
+          mode (preferred | disabled | required, default preferred)
+              TLS.
+
+        Accepted, without effect:
+          pool  there is no pool
+
+        Refused:
+          column.*  it would change rows
+        ");
     }
 
     #[test]
     fn every_name_that_is_listed_can_be_asked_for() {
         for spec in registry::specs() {
             assert!(overview().contains(spec.name));
-            assert!(text(Some(spec.name), Format::Table).unwrap().contains("options"));
+            assert!(text(Some(spec.name), Format::Text).unwrap().contains("Options:"));
             let json = text(Some(spec.name), Format::Json).unwrap();
             assert!(serde_json::from_str::<Value>(&json).unwrap().is_array());
         }
-        assert!(text(Some(PIPELINE), Format::Table).unwrap().contains("checkpoint.interval"));
-        assert!(text(Some("nope"), Format::Table).unwrap_err().hint_text().is_some());
+        assert!(text(Some(PIPELINE), Format::Text).unwrap().contains("checkpoint.interval"));
+        assert!(text(Some("nope"), Format::Text).unwrap_err().hint_text().is_some());
     }
 }

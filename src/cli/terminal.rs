@@ -40,6 +40,9 @@ impl Terminal {
     }
 
     pub(super) fn screen(self) -> Screen {
-        Screen { color: self.color, unicode: self.unicode, width: self.columns }
+        match self.interactive {
+            true => Screen { color: self.color, unicode: self.unicode, width: self.columns },
+            false => Screen { color: self.color, ..Screen::PLAIN },
+        }
     }
 }

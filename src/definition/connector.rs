@@ -162,14 +162,16 @@ fn required(
     spec: &'static ConnectorSpec,
 ) -> bool {
     let there = |option: &OptionSpec| entries.iter().any(|entry| option.matches(&entry.key));
-    let missing: Vec<String> = spec
-        .options
+    let known = spec.options.iter().map(|option| option.key).chain(["type", "name"]);
+    let absent: Vec<&OptionSpec> =
+        spec.options.iter().filter(|option| option.required && !there(option)).collect();
+    let missing: Vec<String> = absent
         .iter()
-        .filter(|option| option.required && !there(option))
+        .filter(|option| !Reader::is_meant(entries, option.key, known.clone()))
         .map(|option| format!("`{}`", option.key))
         .collect();
     let message = match missing.len() {
-        0 => return true,
+        0 => return absent.is_empty(),
         1 => format!("required option {} is missing", missing.join("")),
         _ => format!("required options are missing: {}", missing.join(", ")),
     };

@@ -50,6 +50,9 @@ pub struct Notice {
     pub message: String,
 }
 
+const BEGINNING_BYTES_MIN: usize = 4;
+const ENDING_BYTES_MAX: usize = 5;
+
 /// The key of `known` that was probably meant.
 pub(super) fn did_you_mean<'a>(
     written: &str,
@@ -58,11 +61,21 @@ pub(super) fn did_you_mean<'a>(
     let plain = |text: &str| text.to_lowercase().replace(['_', '-', ' '], ".");
     let written = plain(written);
     let distance_max = (written.chars().count() / 3).clamp(1, 4);
+    let distance = |known: &str| {
+        let known = plain(known);
+        let is_beginning = written.len() >= BEGINNING_BYTES_MIN
+            && (known.starts_with(&written) || written.starts_with(&known));
+        // `host` for `hostname`: a few letters too few or too many at the end.
+        match known.len().abs_diff(written.len()) {
+            difference if is_beginning && difference <= ENDING_BYTES_MAX => 1,
+            _ => strsim::osa_distance(&written, &known),
+        }
+    };
     known
         .into_iter()
         // A key that stands for many, such as `debezium.*`, is nothing to propose.
         .filter(|known| !known.ends_with('*'))
-        .map(|known| (strsim::osa_distance(&written, &plain(known)), known))
+        .map(|known| (distance(known), known))
         .filter(|(distance, _)| *distance <= distance_max)
         .min()
         .map(|(_, known)| known)
@@ -78,6 +91,8 @@ mod tests {
         assert_eq!(did_you_mean("sink-tabel", known), Some("sink-table"));
         assert_eq!(did_you_mean("sink_table", known), Some("sink-table"));
         assert_eq!(did_you_mean("SinkTable", known), Some("sink-table"));
+        assert_eq!(did_you_mean("source", known), None);
+        assert_eq!(did_you_mean("host", ["hostname", "port"]), Some("hostname"));
         assert_eq!(did_you_mean("banana", known), None);
         assert_eq!(did_you_mean("debezium", known), None);
     }

@@ -70,11 +70,26 @@ impl<'a> Reader<'a> {
                 .hint("remove the key, or write \"\" for an empty text"),
             Value::Sequence(_) => Fault::new(path, "expected a text, found a list")
                 .hint("write one text with commas between its parts"),
-            Value::Mapping(_) => Fault::new(path, "expected a text, found a block of keys")
-                .hint(format!("options are not nested: write `{}.…: value`", entry.key)),
+            Value::Mapping(entries) => {
+                let below = entries.first().map_or("...", |entry| entry.key.as_str());
+                Fault::new(path, "expected a text, found a block of keys")
+                    .hint(format!("options are not nested: write `{}.{below}: ...`", entry.key))
+            }
         };
         self.fault(fault.at(self.value_span(entry)));
         None
+    }
+
+    /// Whether an unknown key of the block was probably meant for `key`: then its own fault says all.
+    pub(super) fn is_meant<'k>(
+        entries: &[Entry],
+        key: &str,
+        known: impl IntoIterator<Item = &'k str> + Clone,
+    ) -> bool {
+        let unknown =
+            entries.iter().filter(|entry| !known.clone().into_iter().any(|key| key == entry.key));
+        let mut meant = unknown.filter_map(|entry| did_you_mean(&entry.key, known.clone()));
+        meant.any(|proposal| proposal == key)
     }
 
     /// A key that nobody knows.
@@ -109,9 +124,7 @@ impl<'a> Reader<'a> {
             self.secrets.conceal(&entry.value);
         }
         if let OptionClass::Refused(why) = spec.class {
-            self.fault(
-                Fault::new(path, format!("is not supported: {why}")).at(entry.key_span.clone()),
-            );
+            self.fault(Fault::new(path, format!("is refused: {why}")).at(entry.key_span.clone()));
             return None;
         }
         let scalar = self.scalar(path, entry)?;
@@ -170,7 +183,8 @@ impl<'a> Reader<'a> {
         let span = node.anchored_at.clone().unwrap_or_else(|| node.span.clone());
         let raw = self.text.get(span.clone()).unwrap_or_default();
         let whole = self.first_line(node.span.clone());
-        if scalar.substitution != Substitution::None || raw.contains('\n') {
+        if scalar.substitution != Substitution::None || scalar.text.is_empty() || raw.contains('\n')
+        {
             return whole;
         }
         let quotes = match scalar.style {

@@ -23,7 +23,7 @@ fn rule(reader: &mut Reader<'_>, path: &str, item: &Node) -> Option<RouteRule> {
     let Value::Mapping(entries) = &item.value else {
         let message = format!("expected a rule with keys, found {}", item.describe());
         let span = reader.first_line(item.span.clone());
-        let hint = "write `- source-table: …` and below it `sink-table: …`";
+        let hint = "write `- source-table: ...` and below it `sink-table: ...`";
         reader.fault(Fault::new(path, message).at(span).hint(hint));
         return None;
     };
@@ -41,7 +41,7 @@ fn rule(reader: &mut Reader<'_>, path: &str, item: &Node) -> Option<RouteRule> {
     // A description may be anything that is text.
     read(KEYS[3]);
     for key in [KEYS[0], KEYS[1]] {
-        if find(key).is_none() {
+        if find(key).is_none() && !Reader::is_meant(entries, key, KEYS) {
             let at = entries.first().map_or(item.span.clone(), |first| first.key_span.clone());
             reader.fault(Fault::new(path, format!("required key `{key}` is missing")).at(at));
         }
@@ -67,10 +67,12 @@ fn rule(reader: &mut Reader<'_>, path: &str, item: &Node) -> Option<RouteRule> {
                 if fault.field == RouteField::Sink && source.is_none() {
                     continue;
                 }
-                let span = reader.place(&entry.value, scalar, fault.error.offset);
+                let span = match fault.offset {
+                    Some(offset) => reader.place(&entry.value, scalar, offset),
+                    None => reader.value_span(entry),
+                };
                 let path = format!("{path}.{key}");
-                let hint = fault.error.hint;
-                reader.fault(Fault::new(path, fault.error.message).at(span).maybe_hint(hint));
+                reader.fault(Fault::new(path, fault.message).at(span).maybe_hint(fault.hint));
             }
             None
         }

@@ -26,8 +26,8 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// What looks right in a log file: no colour, ASCII only.
-    pub const PLAIN: Screen = Screen { color: false, unicode: false, width: 100 };
+    /// What looks right in a log file: no colour, ASCII only, no line broken.
+    pub const PLAIN: Screen = Screen { color: false, unicode: false, width: 1000 };
 }
 
 /// All faults of one file, in its order.
@@ -53,7 +53,7 @@ impl Report {
         }
         let count = self.faults.len();
         if count > FAULTS_SHOWN_MAX {
-            out.push_str(&format!("  … and {} more\n\n", count - FAULTS_SHOWN_MAX));
+            out.push_str(&format!("  ... and {} more\n\n", count - FAULTS_SHOWN_MAX));
         }
         let faults = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };
         out.push_str(&format!("error: pipeline file `{}` has {faults}\n", self.file));

@@ -149,7 +149,7 @@ fn resolve(
         (_, Some(default)) => Ok((default.to_owned(), names_a_secret(name))),
         (None, None) => Err((
             format!("environment variable `{name}` is not set"),
-            Some(format!("set it, or give a default: ${{{name}:-…}}")),
+            Some(format!("set it, or give a default: ${{{name}:-...}}")),
         )),
     }
 }

@@ -35,8 +35,22 @@ pub enum RouteField {
 pub struct RouteFault {
     /// Which text.
     pub field: RouteField,
-    /// What and where.
-    pub error: PatternError,
+    /// Byte offset in that text; none when all of it is to blame.
+    pub offset: Option<usize>,
+    /// What is wrong; lower case, no full stop.
+    pub message: String,
+    /// What would be right.
+    pub hint: Option<String>,
+}
+
+impl RouteFault {
+    fn of(field: RouteField, error: PatternError) -> Self {
+        RouteFault { field, offset: Some(error.offset), message: error.message, hint: error.hint }
+    }
+
+    fn whole(field: RouteField, message: &str, hint: &str) -> Self {
+        RouteFault { field, offset: None, message: message.to_owned(), hint: Some(hint.to_owned()) }
+    }
 }
 
 /// One rule, compiled.
@@ -70,28 +84,24 @@ impl RouteRule {
     ) -> Result<Self, Vec<RouteFault>> {
         let mut faults = Vec::new();
         let source = RoutePattern::parse(source_table)
-            .map_err(|error| faults.push(RouteFault { field: RouteField::Source, error }))
+            .map_err(|error| faults.push(RouteFault::of(RouteField::Source, error)))
             .ok();
         let sink = match replace_symbol {
             Some("") => {
-                let error = fault_at(0, "the replace symbol is empty", "write for example `<>`");
-                faults.push(RouteFault { field: RouteField::ReplaceSymbol, error });
+                let (message, hint) = ("the replace symbol is empty", "write for example `<>`");
+                faults.push(RouteFault::whole(RouteField::ReplaceSymbol, message, hint));
                 None
             }
             Some(symbol) => Some(by_symbol(sink_table, symbol)),
             None => by_groups(sink_table, source.as_ref().map(RoutePattern::group_count))
-                .map_err(|error| faults.push(RouteFault { field: RouteField::Sink, error }))
+                .map_err(|error| faults.push(RouteFault::of(RouteField::Sink, error)))
                 .ok(),
         };
         if let Some(pieces) = &sink
             && let Err(error) = TableId::parse(&expand(pieces, "x", &[]))
         {
-            let error = PatternError {
-                offset: 0,
-                message: error.message().to_owned(),
-                hint: Some("write database.table".into()),
-            };
-            faults.push(RouteFault { field: RouteField::Sink, error });
+            let (message, hint) = (error.message(), "write database.table");
+            faults.push(RouteFault::whole(RouteField::Sink, message, hint));
         }
         match (source, sink) {
             (Some(source), Some(sink)) if faults.is_empty() => Ok(RouteRule {
@@ -339,11 +349,11 @@ mod tests {
     }
 
     #[track_caller]
-    fn fails(rule: Written, expected: &[(RouteField, usize, &str)]) {
+    fn fails(rule: Written, expected: &[(RouteField, Option<usize>, &str)]) {
         let faults = RouteRule::new(rule.0, rule.1, rule.2).expect_err(rule.0);
         let seen: Vec<_> = faults
             .iter()
-            .map(|fault| (fault.field, fault.error.offset, fault.error.message.as_str()))
+            .map(|fault| (fault.field, fault.offset, fault.message.as_str()))
             .collect();
         assert_eq!(seen, expected);
     }
@@ -353,18 +363,21 @@ mod tests {
         use RouteField::{ReplaceSymbol, Sink, Source};
         fails(
             ("a.(b", "x..$2", None),
-            &[(Source, 2, "unclosed group"), (Sink, 0, "table name \"x..2\" has an empty part")],
+            &[
+                (Source, Some(2), "unclosed group"),
+                (Sink, None, "table name \"x..2\" has an empty part"),
+            ],
         );
         fails(
             ("a.(b)", "x.$2", None),
-            &[(Sink, 2, "`$2` stands for a group, and `source-table` has only one")],
+            &[(Sink, Some(2), "`$2` stands for a group, and `source-table` has only one")],
         );
         fails(
             ("a.b", "x.$1", None),
-            &[(Sink, 2, "`$1` stands for a group, and `source-table` has none")],
+            &[(Sink, Some(2), "`$1` stands for a group, and `source-table` has none")],
         );
-        fails(("a.b", "x.y$", None), &[(Sink, 3, "`$` stands for nothing here")]);
-        fails(("a.b", "x.y", Some("")), &[(ReplaceSymbol, 0, "the replace symbol is empty")]);
+        fails(("a.b", "x.y$", None), &[(Sink, Some(3), "`$` stands for nothing here")]);
+        fails(("a.b", "x.y", Some("")), &[(ReplaceSymbol, None, "the replace symbol is empty")]);
     }
 
     #[test]

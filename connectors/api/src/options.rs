@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use crate::pattern::Selectors;
+use crate::pattern::{RoutePattern, Selectors};
 
 /// Source or sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum OptionType {
     Bytes,
     /// One of these words, any case.
     OneOf(&'static [&'static str]),
-    /// Comma-separated table patterns (the Selectors dialect).
+    /// Comma-separated table patterns; the connector says in which dialect.
     Tables,
 }
 
@@ -296,9 +296,10 @@ pub fn check_value(spec: &OptionSpec, key: &str, text: &str) -> Result<(), Optio
             }
             Ok(())
         }
+        // Which dialect it is, the connector knows; what is wrong in both is wrong.
         OptionType::Tables => match Selectors::parse(text) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.into_fault(key)),
+            Err(error) if RoutePattern::parse(text).is_err() => Err(error.into_fault(key)),
+            _ => Ok(()),
         },
         OptionType::Integer { min, max } => match text.trim().parse::<i64>() {
             Ok(value) if (min..=max).contains(&value) => Ok(()),
