@@ -19,13 +19,13 @@ pub(super) fn text(name: Option<&str>, format: Format) -> Result<String> {
     let Some(name) = name else {
         return Ok(match format {
             Format::Text => overview(),
-            Format::Json => pretty(&registry::specs().iter().map(|spec| connector(spec)).collect()),
+            Format::Json => pretty(registry::specs().iter().map(|spec| connector(spec)).collect()),
         });
     };
     if name == PIPELINE {
         return Ok(match format {
             Format::Text => listing(PIPELINE, PIPELINE_SUMMARY, PIPELINE_OPTIONS),
-            Format::Json => pretty(&PIPELINE_OPTIONS.iter().map(option).collect()),
+            Format::Json => pretty(PIPELINE_OPTIONS.iter().map(option).collect()),
         });
     }
     let found: Vec<_> = registry::specs().into_iter().filter(|spec| spec.name == name).collect();
@@ -42,7 +42,7 @@ pub(super) fn text(name: Option<&str>, format: Format) -> Result<String> {
             });
             listings.collect::<Vec<_>>().join("\n")
         }
-        Format::Json => pretty(&found.iter().map(|spec| connector(spec)).collect()),
+        Format::Json => pretty(found.iter().map(|spec| connector(spec)).collect()),
     })
 }
 
@@ -130,8 +130,8 @@ fn option(option: &OptionSpec) -> Value {
 }
 
 /// Printing a value that was just made cannot fail.
-fn pretty(values: &Vec<Value>) -> String {
-    format!("{:#}\n", Value::Array(values.clone()))
+fn pretty(values: Vec<Value>) -> String {
+    format!("{:#}\n", Value::Array(values))
 }
 
 /// Writing into a text cannot fail.

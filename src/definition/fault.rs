@@ -14,7 +14,7 @@ pub struct Fault {
     /// Bytes of the file to underline; none when the file could not be read at all.
     pub span: Option<Range<usize>>,
     /// A second place that belongs to it, with what it is.
-    pub also: Option<(Range<usize>, &'static str)>,
+    pub also: Option<Box<(Range<usize>, &'static str)>>,
 }
 
 impl Fault {
@@ -34,7 +34,7 @@ impl Fault {
         self
     }
     pub(super) fn also(mut self, span: Range<usize>, what: &'static str) -> Self {
-        self.also = Some((span, what));
+        self.also = Some(Box::new((span, what)));
         self
     }
 }

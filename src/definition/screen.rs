@@ -74,9 +74,9 @@ impl Report {
                 shown
                     .labels
                     .push(LabeledSpan::new_primary_with_span(label, (span.start, span.len())));
-                if let Some((first, what)) = &fault.also {
-                    let first = self.masked.span(first);
-                    let label = LabeledSpan::at((first.start, first.len()), *what);
+                if let Some(also) = &fault.also {
+                    let first = self.masked.span(&also.0);
+                    let label = LabeledSpan::at((first.start, first.len()), also.1);
                     shown.labels.push(label);
                 }
                 let text = self.masked.text.clone();
@@ -107,8 +107,8 @@ impl Report {
     /// Whether the line and its neighbours are short enough to be shown.
     fn is_presentable(&self, at: usize) -> bool {
         let (line, _) = self.line_and_column(at);
-        let around = self.masked.text.lines().skip(line.saturating_sub(2)).take(3);
-        around.fold(true, |short, line| short && line.len() <= LINE_BYTES_MAX)
+        let mut around = self.masked.text.lines().skip(line.saturating_sub(2)).take(3);
+        around.all(|line| line.len() <= LINE_BYTES_MAX)
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_bad_reference_is_a_fault_at_its_place() {
-        let faults = run("x${NOPE}y${file:nope}${1a}${").err().expect("faults");
+        let faults = run("x${NOPE}y${file:nope}${1a}${").expect_err("faults");
         let seen: Vec<(usize, usize, &str)> = faults
             .iter()
             .map(|fault| (fault.offset, fault.length, fault.message.as_str()))
