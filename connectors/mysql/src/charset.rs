@@ -32,12 +32,10 @@ pub enum CharsetError {
 /// One character set.
 #[derive(Debug, Clone)]
 pub enum Charset {
-    /// utf8mb4; and `binary`, whose bytes are text only if they are UTF-8.
+    /// utf8mb4; and ascii, whose bytes the server copies; and `binary`, whose bytes are text only if they are UTF-8.
     Utf8,
     /// utf8mb3: without what needs four bytes.
     Utf8Mb3,
-    /// ascii.
-    Ascii,
     /// utf16: big-endian.
     Utf16,
     /// utf16le.
@@ -54,9 +52,8 @@ impl Charset {
     /// The charset if it needs no table.
     pub fn native(name: &str) -> Option<Charset> {
         Some(match name {
-            "utf8mb4" | "binary" => Charset::Utf8,
+            "utf8mb4" | "ascii" | "binary" => Charset::Utf8,
             "utf8mb3" | "utf8" => Charset::Utf8Mb3,
-            "ascii" => Charset::Ascii,
             "utf16" => Charset::Utf16,
             "utf16le" => Charset::Utf16Le,
             "ucs2" => Charset::Ucs2,
@@ -87,7 +84,6 @@ impl Charset {
         match self {
             Charset::Utf8 => unicode::utf8(bytes, out),
             Charset::Utf8Mb3 => unicode::utf8mb3(bytes, out),
-            Charset::Ascii => unicode::ascii(bytes, out),
             Charset::Utf16 => unicode::utf16(bytes, u16::from_be_bytes, out),
             Charset::Utf16Le => unicode::utf16(bytes, u16::from_le_bytes, out),
             Charset::Ucs2 => unicode::ucs2(bytes, out),
@@ -99,7 +95,7 @@ impl Charset {
 
 impl types::Charset for Charset {
     fn is_utf8(&self) -> bool {
-        matches!(self, Charset::Utf8 | Charset::Utf8Mb3 | Charset::Ascii)
+        matches!(self, Charset::Utf8 | Charset::Utf8Mb3)
     }
 
     fn decode_into(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), usize> {
@@ -175,7 +171,7 @@ mod tests {
         let mut charsets = Charsets::new();
         assert!(charsets.has("utf8mb4") && !charsets.has("latin1"));
         assert!(CharsetLookup::charset(&charsets, "utf8mb3").unwrap().is_utf8());
-        charsets.insert("latin1", Charset::Ascii);
+        charsets.insert("latin1", Charset::Utf8);
         charsets.set_collations([(8, "latin1".to_owned())]);
         assert_eq!(charsets.charset_of_collation(8), Some("latin1"));
         assert!(charsets.charset("latin1").is_some() && charsets.charset("gbk").is_none());

@@ -10,7 +10,11 @@ pub(super) fn utf8(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), usize> {
             out.extend_from_slice(bytes);
             Ok(())
         }
-        Err(error) => cut(bytes, error.valid_up_to(), out),
+        Err(error) => {
+            let at = error.valid_up_to();
+            out.extend_from_slice(bytes.get(..at).unwrap_or_default());
+            Err(at)
+        }
     }
 }
 
@@ -22,21 +26,6 @@ pub(super) fn utf8mb3(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), usize> {
             Err(at)
         }
     }
-}
-
-pub(super) fn ascii(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), usize> {
-    match bytes.iter().position(|byte| !byte.is_ascii()) {
-        None => {
-            out.extend_from_slice(bytes);
-            Ok(())
-        }
-        Some(at) => cut(bytes, at, out),
-    }
-}
-
-fn cut(bytes: &[u8], at: usize, out: &mut Vec<u8>) -> Result<(), usize> {
-    out.extend_from_slice(bytes.get(..at).unwrap_or_default());
-    Err(at)
 }
 
 pub(super) fn utf16(
@@ -89,7 +78,6 @@ mod tests {
         check(&Charset::Utf8, b"a\xff", "a", Err(1));
         check(&Charset::Utf8Mb3, "aé😀".as_bytes(), "aé", Err(3));
         check(&Charset::Utf8Mb3, b"\xe9a\xf0", "", Err(0));
-        check(&Charset::Ascii, b"ab\x80", "ab", Err(2));
         check(&Charset::Utf16, &[0, 97, 0xd8, 0x3d, 0xde, 0], "a😀", Ok(()));
         check(&Charset::Utf16, &[0, 97, 0xde, 0, 0, 98], "a", Err(2));
         check(&Charset::Utf16, &[0, 97, 0xd8, 0x3d], "a", Err(2));

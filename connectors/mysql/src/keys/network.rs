@@ -70,9 +70,9 @@ impl Network {
 }
 
 /// The server stores and compares RFC 4122 UUIDs of the versions below 6 with their segments in reverse order, so that
-/// version 1 sorts by node, then by time; all others as they are printed.
+/// version 1 sorts by node, then by time; all others as they are printed, also those that merely begin like version 0.
 fn sortable_uuid(printed: &[u8; 16]) -> [u8; 16] {
-    let is_reversed = printed[8] & 0x80 != 0 && printed[6] >> 4 < 6;
+    let is_reversed = printed[8] & 0x80 != 0 && (1..0x60).contains(&printed[6]);
     if !is_reversed {
         return *printed;
     }
@@ -90,9 +90,11 @@ mod tests {
     use super::*;
 
     /// In the order in which MariaDB 10.11.19 returned them.
-    const SORTED: [&str; 11] = [
+    const SORTED: [&str; 13] = [
         "00000000-0000-0000-0000-000000000000",
         "ffffffff-2222-1333-8444-005566667777",
+        "0234c510-bc6d-008b-88c7-0ff313743079",
+        "0245952e-cff5-b018-b2a4-59517fdb40e3",
         "11111111-2222-1333-0444-555566667777",
         "11111111-2222-6333-8444-555566667777",
         "11111111-2222-7333-8444-555566667777",

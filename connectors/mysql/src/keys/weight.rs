@@ -186,9 +186,9 @@ impl KeyCodec {
         let (ty, raw) = (ty.ok_or_else(error)?, raw.ok_or_else(error)?);
         let mut out = Vec::with_capacity(raw.len() + 8);
         match ty.order {
-            TextOrder::Weights { pads: false } | TextOrder::Bytes { .. } => {
-                put_plain(raw, &mut out)
-            }
+            TextOrder::Weights { pads: false }
+            | TextOrder::TrimmedWeights
+            | TextOrder::Bytes { .. } => put_plain(raw, &mut out),
             TextOrder::Weights { pads: true } => {
                 let pad = self.pad(index)?;
                 if !raw.len().is_multiple_of(pad.len()) {
@@ -242,6 +242,7 @@ fn weigh(ty: &TextType, expression: &str, weights_max: usize) -> String {
         TextOrder::Levels { .. } => {
             format!("WEIGHT_STRING({expression} AS CHAR({}))", weights_max + 1)
         }
+        TextOrder::TrimmedWeights => format!("WEIGHT_STRING(RTRIM({expression}))"),
         _ => format!("WEIGHT_STRING({expression})"),
     }
 }
