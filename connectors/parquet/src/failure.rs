@@ -40,7 +40,7 @@ pub(crate) fn store(action: &str, what: &str, error: object_store::Error) -> Err
             "check the credentials: the options s3.*, gcs.*, azure.* or the store's usual environment variables"
         }
         E::PermissionDenied { .. } => {
-            "let the credentials list, read, write and delete below `path`, and complete multipart uploads"
+            "check the credentials, and let them list, read, write and delete below `path` and upload in parts"
         }
         E::NotFound { .. } => "check that the bucket or container exists and that `path` names it",
         E::InvalidPath { .. } | E::UnknownConfigurationKey { .. } => {
