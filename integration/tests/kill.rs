@@ -47,7 +47,7 @@ async fn kill_again_and_again(kind: ServerKind) -> Outcome {
     let source = server.source_yaml(&format!(r"{database}.\.*"));
     let text = format!(
         "{source}  scan.incremental.snapshot.chunk.size: 500\n{}",
-        folder.parquet_yaml("50ms")
+        folder.parquet_yaml("100ms")
     );
     let file = folder.write("pipeline.yaml", &text)?;
     let mut random = Random::new(SEED);
