@@ -99,7 +99,7 @@ fn style(template: &str) -> ProgressStyle {
 
 fn log(status: &Status, rates: &Rates) {
     let source = &status.source;
-    let waiting = source.waiting.as_deref().unwrap_or("");
+    let waiting = source.waiting.as_deref();
     if source.phase == SourcePhase::Snapshot {
         tracing::info!(
             rows = source.rows_read,
