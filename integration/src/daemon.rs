@@ -243,7 +243,8 @@ pub async fn run_to_end(arguments: &[&str], deadline: Duration) -> Outcome<Exit>
     Daemon::start(&arguments, &[])?.wait(deadline).await
 }
 
-fn binary() -> Outcome<PathBuf> {
+/// The binary under test: `CDC_CLI_BIN`, or the one built beside the running test.
+pub fn binary() -> Outcome<PathBuf> {
     if let Some(binary) = std::env::var_os("CDC_CLI_BIN") {
         return Ok(PathBuf::from(binary));
     }

@@ -68,7 +68,8 @@ async fn kill_again_and_again(kind: ServerKind) -> Outcome {
                 let count = 1 + random.below(4) as usize;
                 wait_until("some checkpoints", DEADLINE, async || {
                     let log = daemon.log();
-                    Ok(log.iter().filter(|line| line.contains("committed checkpoint=")).count() >= count)
+                    Ok(log.iter().filter(|line| line.contains("committed checkpoint=")).count()
+                        >= count)
                 })
                 .await?;
             }

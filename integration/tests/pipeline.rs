@@ -11,7 +11,11 @@ use cdc_integration::{
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A pipeline of all tables of a database into a lake of its own.
-fn pipeline(server: &Server, database: &str, more: &str) -> Outcome<(PipelineFolder, std::path::PathBuf)> {
+fn pipeline(
+    server: &Server,
+    database: &str,
+    more: &str,
+) -> Outcome<(PipelineFolder, std::path::PathBuf)> {
     let folder = PipelineFolder::new()?;
     let source = server.source_yaml(&format!(r"{database}.\.*"));
     let text = format!("{source}{more}{}", folder.parquet_yaml("200ms"));
@@ -24,12 +28,22 @@ async fn run_pipeline(file: &std::path::Path) -> Outcome<Exit> {
     Daemon::run(file)?.wait(DEADLINE).await
 }
 
-async fn same(server: &Server, folder: &PipelineFolder, database: &str, tables: &[&str]) -> Outcome {
+async fn same(
+    server: &Server,
+    folder: &PipelineFolder,
+    database: &str,
+    tables: &[&str],
+) -> Outcome {
     wait_until_same(server, &folder.lake(), database, tables, DEADLINE).await
 }
 
 /// The lake now, without waiting: for runs that have ended.
-async fn same_now(server: &Server, folder: &PipelineFolder, database: &str, tables: &[&str]) -> Outcome {
+async fn same_now(
+    server: &Server,
+    folder: &PipelineFolder,
+    database: &str,
+    tables: &[&str],
+) -> Outcome {
     for table in tables {
         let expected = table_content(server, database, table).await?;
         let lake = LakeTable::read(&folder.lake().join(database).join(table))?;
@@ -43,17 +57,24 @@ async fn rows_and_changes_of_concurrent_writers_arrive() -> Outcome {
     for kind in ServerKind::ALL {
         let server = Server::shared(kind).await?;
         let database = server.new_database("copy").await?;
-        let plan = WorkloadPlan { tables: 3, rows: 5000, key_space: 10_000, ..WorkloadPlan::new(11, &database) };
+        let plan = WorkloadPlan {
+            tables: 3,
+            rows: 5000,
+            key_space: 10_000,
+            ..WorkloadPlan::new(11, &database)
+        };
         plan.create(server).await?;
         let writers = Workload::start(server, &plan).await?;
         let (folder, file) = pipeline(server, &database, "")?;
         let daemon = Daemon::run(&file)?;
         wait_until("the first files", DEADLINE, async || {
-            Ok(LakeTable::read(&folder.lake().join(&database).join("w0")).is_ok_and(|lake| lake.rows.len() > 100))
+            Ok(LakeTable::read(&folder.lake().join(&database).join("w0"))
+                .is_ok_and(|lake| lake.rows.len() > 100))
         })
         .await?;
         let before = writers.committed();
-        wait_until("more transactions", DEADLINE, async || Ok(writers.committed() > before + 500)).await?;
+        wait_until("more transactions", DEADLINE, async || Ok(writers.committed() > before + 500))
+            .await?;
         writers.stop().await?;
         let tables = plan.table_names();
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
@@ -120,8 +141,16 @@ async fn keys_of_every_kind() -> Outcome {
         ("k_ubig", "BIGINT UNSIGNED", "18446744073709551615 - n"),
         ("k_dec", "DECIMAL(20,3)", "n * 1.5 - 700"),
         ("k_text", "VARCHAR(40)", "CONCAT(CHAR(65 + n % 26 USING utf8mb4), REPEAT('é', n % 5), n)"),
-        ("k_bin_text", "VARCHAR(40) COLLATE utf8mb4_bin", "CONCAT(CHAR(65 + n % 58 USING utf8mb4), ' ', n)"),
-        ("k_latin", "VARCHAR(40) CHARACTER SET latin1", "CONCAT(CHAR(97 + n % 26 USING latin1), n)"),
+        (
+            "k_bin_text",
+            "VARCHAR(40) COLLATE utf8mb4_bin",
+            "CONCAT(CHAR(65 + n % 58 USING utf8mb4), ' ', n)",
+        ),
+        (
+            "k_latin",
+            "VARCHAR(40) CHARACTER SET latin1",
+            "CONCAT(CHAR(97 + n % 26 USING latin1), n)",
+        ),
         ("k_bytes", "VARBINARY(16)", "UNHEX(LPAD(HEX(n * 7919), 8, '0'))"),
         ("k_uuid", "BINARY(16)", "UNHEX(LPAD(HEX(n * 104729), 32, 'AB'))"),
         ("k_date", "DATE", "DATE('1990-01-01') + INTERVAL n DAY"),
@@ -136,8 +165,14 @@ async fn keys_of_every_kind() -> Outcome {
         let numbers: Vec<String> = (1..=1000).map(|n| format!("({n})")).collect();
         sql.run(&format!("INSERT INTO {database}.numbers VALUES {}", numbers.join(","))).await?;
         for (table, ty, expression) in KEYS {
-            sql.run(&format!("CREATE TABLE {database}.{table} (k {ty} NOT NULL PRIMARY KEY, v INT NOT NULL)")).await?;
-            sql.run(&format!("INSERT INTO {database}.{table} SELECT {expression}, n FROM {database}.numbers")).await?;
+            sql.run(&format!(
+                "CREATE TABLE {database}.{table} (k {ty} NOT NULL PRIMARY KEY, v INT NOT NULL)"
+            ))
+            .await?;
+            sql.run(&format!(
+                "INSERT INTO {database}.{table} SELECT {expression}, n FROM {database}.numbers"
+            ))
+            .await?;
         }
         sql.run(&format!(
             "CREATE TABLE {database}.k_pair (a VARCHAR(20) NOT NULL, b INT NOT NULL, v INT, PRIMARY KEY (a, b))"
@@ -148,13 +183,17 @@ async fn keys_of_every_kind() -> Outcome {
         ))
         .await?;
         // Small chunks, so that ranges are many and changes fall into all their states.
-        let (folder, file) = pipeline(server, &database, "  scan.incremental.snapshot.chunk.size: 37\n")?;
+        let (folder, file) =
+            pipeline(server, &database, "  scan.incremental.snapshot.chunk.size: 37\n")?;
         let daemon = Daemon::run(&file)?;
         let mut tables: Vec<&str> = KEYS.iter().map(|(table, ..)| *table).collect();
         tables.push("k_pair");
         for round in 0..6 {
             for table in &tables {
-                sql.run(&format!("UPDATE {database}.{table} SET v = v + 1000 WHERE v % 7 = {round}")).await?;
+                sql.run(&format!(
+                    "UPDATE {database}.{table} SET v = v + 1000 WHERE v % 7 = {round}"
+                ))
+                .await?;
                 sql.run(&format!("DELETE FROM {database}.{table} WHERE v % 31 = {round}")).await?;
             }
         }
@@ -174,10 +213,15 @@ async fn a_wide_and_a_skewed_table() -> Outcome {
         let database = server.new_database("shape").await?;
         let mut sql = server.connect().await?;
         let columns: Vec<String> = (0..299).map(|n| format!("c{n} INT")).collect();
-        sql.run(&format!("CREATE TABLE {database}.wide (id INT PRIMARY KEY, {})", columns.join(", "))).await?;
+        sql.run(&format!(
+            "CREATE TABLE {database}.wide (id INT PRIMARY KEY, {})",
+            columns.join(", ")
+        ))
+        .await?;
         let row: Vec<String> = (0..299).map(|n| n.to_string()).collect();
         for id in 0..20 {
-            sql.run(&format!("INSERT INTO {database}.wide VALUES ({id}, {})", row.join(","))).await?;
+            sql.run(&format!("INSERT INTO {database}.wide VALUES ({id}, {})", row.join(",")))
+                .await?;
         }
         sql.run(&format!("CREATE TABLE {database}.skewed (id BIGINT PRIMARY KEY, v INT)")).await?;
         let dense: Vec<String> = (0..2000).map(|n| format!("({n}, {n})")).collect();
@@ -186,7 +230,8 @@ async fn a_wide_and_a_skewed_table() -> Outcome {
             "INSERT INTO {database}.skewed VALUES (9223372036854775807, 1), (-9223372036854775808, 2), (4000000000000, 3)"
         ))
         .await?;
-        let (folder, file) = pipeline(server, &database, "  scan.incremental.snapshot.chunk.size: 100\n")?;
+        let (folder, file) =
+            pipeline(server, &database, "  scan.incremental.snapshot.chunk.size: 100\n")?;
         let daemon = Daemon::run(&file)?;
         sql.run(&format!("UPDATE {database}.wide SET c298 = id")).await?;
         same(server, &folder, &database, &["wide", "skewed"]).await?;
@@ -203,14 +248,17 @@ async fn tables_that_cannot_go_on_stop_by_name() -> Outcome {
         let database = server.new_database("stop").await?;
         let mut sql = server.connect().await?;
         for table in ["good", "altered", "truncated", "statement", "xa", "indexed"] {
-            sql.run(&format!("CREATE TABLE {database}.{table} (id INT PRIMARY KEY, v INT)")).await?;
+            sql.run(&format!("CREATE TABLE {database}.{table} (id INT PRIMARY KEY, v INT)"))
+                .await?;
             sql.run(&format!("INSERT INTO {database}.{table} VALUES (1, 1)")).await?;
         }
         sql.run(&format!("CREATE TABLE {database}.keyless (v INT)")).await?;
-        sql.run(&format!("CREATE TABLE {database}.heap (id INT PRIMARY KEY) ENGINE=MyISAM")).await?;
+        sql.run(&format!("CREATE TABLE {database}.heap (id INT PRIMARY KEY) ENGINE=MyISAM"))
+            .await?;
         let (folder, file) = pipeline(server, &database, "")?;
         let mut daemon = Daemon::run(&file)?;
-        let stopped = |table: &str| format!("table quarantined, the others go on table={database}.{table}");
+        let stopped =
+            |table: &str| format!("table quarantined, the others go on table={database}.{table}");
         daemon.wait_for_log(&stopped("keyless"), DEADLINE).await?;
         daemon.wait_for_log(&stopped("heap"), DEADLINE).await?;
         same(server, &folder, &database, &["good", "altered", "indexed"]).await?;
@@ -285,7 +333,8 @@ async fn resumes_that_cannot_be_right_are_refused() -> Outcome {
         sql.run("CREATE DATABASE d").await?;
         sql.run("CREATE TABLE d.t (id INT PRIMARY KEY)").await?;
         let text = std::fs::read_to_string(&file)?;
-        let moved = text.replace(&format!("port: {}", server.port()), &format!("port: {}", other.port()));
+        let moved =
+            text.replace(&format!("port: {}", server.port()), &format!("port: {}", other.port()));
         std::fs::write(&file, moved)?;
         let refused = run_pipeline(&file).await?.expect_code(1)?;
         assert!(refused.stderr.contains("does not fit this server"), "{}", refused.stderr);
@@ -320,7 +369,8 @@ async fn a_server_that_restarts_is_met_again() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_gtids_rows_are_read_with_locks() -> Outcome {
     let server =
-        Server::start(ServerKind::Mysql, &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"]).await?;
+        Server::start(ServerKind::Mysql, &["--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"])
+            .await?;
     let mut sql = server.connect().await?;
     sql.run("CREATE DATABASE d").await?;
     let plan = WorkloadPlan { rows: 3000, key_space: 6000, ..WorkloadPlan::new(5, "d") };

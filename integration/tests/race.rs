@@ -4,39 +4,86 @@
 use std::time::Duration;
 
 use cdc_integration::{
-    Daemon, Mix, Outcome, PipelineFolder, Server, ServerKind, Workload, WorkloadPlan, wait_until_same,
+    Daemon, LakeTable, Mix, Outcome, PipelineFolder, Server, ServerKind, Workload, WorkloadPlan,
+    assert_same, table_content, wait_until_same,
 };
 
 const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Sixteen writers of one-row transactions.
+fn plan(seed: u64, database: &str) -> WorkloadPlan {
+    WorkloadPlan {
+        tables: 2,
+        rows: 2000,
+        key_space: 3000,
+        writers: 16,
+        transaction_rows_max: 1,
+        mix: Mix { rollback_percent: 0, ..WorkloadPlan::new(0, "").mix },
+        ..WorkloadPlan::new(seed, database)
+    }
+}
+
+fn pipeline(
+    server: &Server,
+    folder: &PipelineFolder,
+    database: &str,
+) -> Outcome<std::path::PathBuf> {
+    let source = server.source_yaml(&format!(r"{database}.\.*"));
+    let sink = folder.parquet_yaml("300ms");
+    let chunks = "  scan.incremental.snapshot.chunk.size: 50\n";
+    folder.write("pipeline.yaml", &format!("{source}{chunks}{sink}  parallelism: 4\n"))
+}
 
 async fn race(kind: ServerKind, options: &[&str], rounds: u64) -> Outcome {
     let server = Server::start(kind, options).await?;
     for round in 0..rounds {
         let database = server.new_database("race").await?;
-        let plan = WorkloadPlan {
-            tables: 2,
-            rows: 2000,
-            key_space: 3000,
-            writers: 16,
-            transaction_rows_max: 1,
-            mix: Mix { rollback_percent: 0, ..WorkloadPlan::new(0, "").mix },
-            ..WorkloadPlan::new(1000 + round, &database)
-        };
+        let plan = plan(1000 + round, &database);
         println!("{options:?} seed {}", plan.seed);
         plan.create(&server).await?;
         let writers = Workload::start(&server, &plan).await?;
         let folder = PipelineFolder::new()?;
-        let source = server.source_yaml(&format!(r"{database}.\.*"));
-        let text = format!(
-            "{source}  scan.incremental.snapshot.chunk.size: 50\n{}  parallelism: 4\n",
-            folder.parquet_yaml("300ms")
-        );
-        let file = folder.write("pipeline.yaml", &text)?;
+        let file = pipeline(&server, &folder, &database)?;
         let mut daemon = Daemon::run(&file)?;
         daemon.wait_for_log("streaming", DEADLINE).await?;
         writers.stop().await?;
         wait_until_same(&server, &folder.lake(), &database, &["w0", "w1"], DEADLINE).await?;
         daemon.stop(DEADLINE).await?.expect_code(0)?;
+    }
+    Ok(())
+}
+
+/// Test the test: with the log position as the only mark, as most tools have it, rows are lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn trusting_the_log_position_loses_rows() -> Outcome {
+    for kind in ServerKind::ALL {
+        let server = Server::start(kind, &["--sync-binlog=1"]).await?;
+        let mut lost = 0;
+        for round in 0..12 {
+            let database = server.new_database("broken").await?;
+            let plan = plan(2000 + round, &database);
+            plan.create(&server).await?;
+            let writers = Workload::start(&server, &plan).await?;
+            let folder = PipelineFolder::new()?;
+            let file = pipeline(&server, &folder, &database)?;
+            let arguments: [&std::ffi::OsStr; 2] = ["run".as_ref(), file.as_os_str()];
+            let mut daemon = Daemon::start(&arguments, &[("CDC_TEST_TRUST_LOG_POSITION", "1")])?;
+            daemon.wait_for_log("streaming", DEADLINE).await?;
+            writers.stop().await?;
+            // What is lost never comes: draining is enough to see it.
+            daemon.stop(DEADLINE).await?;
+            for table in ["w0", "w1"] {
+                let expected = table_content(&server, &database, table).await?;
+                let lake = LakeTable::read(&folder.lake().join(&database).join(table))?;
+                let same =
+                    lake.current(&expected.key).and_then(|now| assert_same(table, &expected, &now));
+                lost += u32::from(same.is_err());
+            }
+            if lost > 0 {
+                break;
+            }
+        }
+        assert!(lost > 0, "{kind:?}: the harness does not race");
     }
     Ok(())
 }

@@ -37,10 +37,13 @@ pub(crate) enum LogItem {
 
 /// A frame that is larger than this in the log leaves at the next transaction boundary.
 const FRAME_LOG_BYTES_MAX: u64 = 1 << 20;
-/// How often the server sends a sign of life while nothing is logged; also how soon an idle log's position is known.
-const HEARTBEAT_PERIOD: Duration = Duration::from_millis(500);
-/// Silence after which the connection is given up.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How often the server sends a sign of life while nothing is logged, at the least: it also tells an idle log's position,
+/// for which ranges wait.
+const HEARTBEAT_PERIOD_MAX: Duration = Duration::from_millis(500);
+/// The connection is given up after silence for so many of the periods that the user asked for …
+const SILENT_PERIODS_MAX: u32 = 3;
+/// … but never sooner than this.
+const SILENCE_MIN: Duration = Duration::from_secs(15);
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_LONGEST: Duration = Duration::from_secs(15);
 
@@ -56,6 +59,8 @@ pub(crate) struct LogReader {
     pub(crate) identity: ServerIdentity,
     pub(crate) items: mpsc::Sender<LogItem>,
     pub(crate) weigher: Weigher,
+    /// `heartbeat.interval`.
+    pub(crate) heartbeat: Duration,
 }
 
 impl LogReader {
@@ -134,7 +139,7 @@ impl LogReader {
         let request = BinlogRequest { server_id: self.session.server_id(), start };
         let mut packets =
             connection.start_binlog(&request).await.map_err(|error| self.explain(error))?;
-        packets.set_read_timeout(Some(SILENCE_MAX));
+        packets.set_read_timeout(Some((self.heartbeat * SILENT_PERIODS_MAX).max(SILENCE_MIN)));
         Ok(packets)
     }
 
@@ -160,7 +165,7 @@ impl LogReader {
     }
 
     fn stream_settings(&self) -> Vec<String> {
-        let heartbeat_ns = HEARTBEAT_PERIOD.as_nanos();
+        let heartbeat_ns = self.heartbeat.min(HEARTBEAT_PERIOD_MAX).as_nanos();
         let mut settings = vec![
             "SET @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum"
                 .to_owned(),

@@ -20,6 +20,9 @@ pub(crate) enum Proof {
     SnapshotPosition,
     /// None is to be had: rows are read with a shared lock, which writers that are not visible yet still deny.
     RowLocks,
+    /// Broken on purpose, see `BROKEN_ENVIRONMENT`.
+    #[cfg(debug_assertions)]
+    None,
 }
 
 /// The server is given this long to prove; then the chunk is read with locks.
@@ -28,8 +31,17 @@ const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_LONGEST: Duration = Duration::from_millis(50);
 
 impl Proof {
+    /// The mark that most tools trust and that proves nothing (correctness §1): only there so that the race harness can
+    /// show that it races. In no release build.
+    #[cfg(debug_assertions)]
+    const BROKEN_ENVIRONMENT: &str = "CDC_TEST_TRUST_LOG_POSITION";
+
     /// What this server allows. `asks_xa`: whether XA RECOVER may be asked (else prepared transactions are unseen).
     pub(crate) fn of(info: &ServerInfo, asks_xa: bool) -> Self {
+        #[cfg(debug_assertions)]
+        if std::env::var_os(Self::BROKEN_ENVIRONMENT).is_some() {
+            return Proof::None;
+        }
         match info.flavor {
             _ if !asks_xa => Proof::RowLocks,
             Flavor::MySql if info.proves_by_gtid() => Proof::Gtids,
@@ -48,6 +60,8 @@ impl Proof {
             Proof::RowLocks => {
                 "row locks: chunks are read FOR SHARE, since the server cannot prove what is visible (set gtid_mode = ON)"
             }
+            #[cfg(debug_assertions)]
+            Proof::None => "nothing: a test breaks it on purpose",
         }
     }
 }

@@ -124,6 +124,8 @@ impl ChunkReader {
                 snapshot.is_some()
             }
             Proof::RowLocks => false,
+            #[cfg(debug_assertions)]
+            Proof::None => true,
         };
         if !proven {
             lock = lock_for(job);

@@ -68,12 +68,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn meet(config: &MySqlConfig, connection: &mut Connection) -> Result<Server> {
+    pub(crate) async fn meet(
+        config: &MySqlConfig,
+        connection: &mut Connection,
+        pipeline: &str,
+    ) -> Result<Server> {
         let info = ServerInfo::read(connection).await?;
         let server_id = config
             .server_id
             .id(u64::from(std::process::id()) ^ u64::from(connection.connection_id()) << 7);
-        let session = Session::new(config.connect.clone(), info.flavor, server_id);
+        let mut options = config.connect.clone();
+        options.attributes.push(("pipeline".into(), pipeline.to_owned()));
+        let session = Session::new(options, info.flavor, server_id);
         let identity = session.identity(&info);
         Ok(Server { info, session, identity })
     }
@@ -82,7 +88,7 @@ impl Server {
 /// Opens the source.
 pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result<MySqlSource> {
     let mut connection = connect(config).await?;
-    let server = Server::meet(config, &mut connection).await?;
+    let server = Server::meet(config, &mut connection, &context.pipeline).await?;
     refuse_findings(config, &mut connection, &server.info).await?;
     let saved = context.state.as_ref().map(State::from_json).transpose()?;
     // P0 is taken before anything else is read.
@@ -170,6 +176,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         identity: server.identity.clone(),
         items: items_sender,
         weigher,
+        heartbeat: config.heartbeat_interval,
     };
     tasks.spawn(log_reader.run());
     let (jobs, job_queue) = mpsc::channel(readers + 2);

@@ -32,7 +32,7 @@ struct MySqlProvider {
 impl EventSourceProvider for MySqlProvider {
     async fn preflight(&self) -> Result<Preflight> {
         let mut connection = open::connect(&self.config).await?;
-        let server = Server::meet(&self.config, &mut connection).await?;
+        let server = Server::meet(&self.config, &mut connection, "").await?;
         let findings = metadata::preflight(&mut connection, &self.config, &server.info).await?;
         let preflight = Preflight { server: server.info.summary(), findings };
         connection.quit().await;
@@ -41,7 +41,7 @@ impl EventSourceProvider for MySqlProvider {
 
     async fn plan(&self) -> Result<Vec<TablePlan>> {
         let mut connection = open::connect(&self.config).await?;
-        let server = Server::meet(&self.config, &mut connection).await?;
+        let server = Server::meet(&self.config, &mut connection, "").await?;
         let asks_xa = super::xa_gate::prepared(&mut connection).await?.is_some();
         let proof = Proof::of(&server.info, asks_xa);
         let found = metadata::discover(&mut connection, &self.config.tables).await?;
