@@ -361,8 +361,8 @@ proptest! {
         let micros = micros / unit * unit;
         let (magnitude, width) = (micros.unsigned_abs(), usize::from(digits.div_ceil(2)));
         let (seconds, behind) = (magnitude / 1_000_000, magnitude % 1_000_000);
-        let packed = (seconds / 3600) << 12 | (seconds / 60 % 60) << 6 | seconds % 60;
-        let packed = (packed << (8 * width) | behind / [1_000_000, 10_000, 100, 1][width]).cast_signed();
+        let packed = ((seconds / 3600) << 12) | ((seconds / 60 % 60) << 6) | (seconds % 60);
+        let packed = ((packed << (8 * width)) | (behind / [1_000_000, 10_000, 100, 1][width])).cast_signed();
         let packed = if micros < 0 { -packed } else { packed } + (0x80_0000 << (8 * width));
         let log = &packed.to_be_bytes()[8 - 3 - width..];
         let mut result = vec![u8::from(micros < 0)];
