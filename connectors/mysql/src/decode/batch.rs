@@ -10,7 +10,7 @@ use super::{
     binlog::BinlogPlan,
     builder::ColumnBuilder,
     cursor::Cursor,
-    error::DecodeError,
+    error::{DecodeError, Fault},
     result::ResultPlan,
     step::{Inflater, Step},
 };
@@ -109,9 +109,8 @@ impl BatchBuilder {
             return Err(DecodeError::new("internal: the plan is of another table version", 0));
         }
         let mut cursor = Cursor::new(image);
-        let nulls = cursor
-            .take(plan.null_bytes())
-            .map_err(|fault| DecodeError::new(fault.0, cursor.at()))?;
+        let nulls =
+            cursor.take(plan.null_bytes()).map_err(|fault| DecodeError::of(fault, cursor.at()))?;
         self.append(&plan.steps, nulls, 0, &mut cursor)
     }
 
@@ -142,7 +141,13 @@ impl BatchBuilder {
         null_bit_offset: usize,
         cursor: &mut Cursor<'_>,
     ) -> Result<usize, DecodeError> {
-        match append_cells(&mut self.columns, &self.codecs, steps, nulls, null_bit_offset, cursor) {
+        let (columns, codecs) = (&mut self.columns, &self.codecs);
+        let done = if has_null(nulls, null_bit_offset, steps.len()) {
+            append_cells::<true>(columns, codecs, steps, nulls, null_bit_offset, cursor)
+        } else {
+            append_cells::<false>(columns, codecs, steps, nulls, null_bit_offset, cursor)
+        };
+        match done {
             Ok(()) => {
                 self.rows += 1;
                 self.appended_bytes += cursor.at();
@@ -199,33 +204,51 @@ impl BatchBuilder {
     }
 }
 
-/// The inner loop of both decoders: one step per column.
+/// Whether the bitmap marks any of the columns. The bits behind the last column mean nothing: MySQL leaves them set.
 #[inline]
-fn append_cells(
+fn has_null(nulls: &[u8], null_bit_offset: usize, columns: usize) -> bool {
+    let bits = columns + null_bit_offset;
+    let (whole, rest) = nulls.split_at(nulls.len().min(bits / 8));
+    let tail = rest.first().is_some_and(|byte| byte & ((1u8 << (bits % 8)) - 1) != 0);
+    // A bitmap that is too short counts as full of nulls.
+    tail || whole.iter().any(|&byte| byte != 0) || nulls.len() * 8 < bits
+}
+
+#[inline]
+fn is_null(nulls: &[u8], bit: usize) -> bool {
+    nulls.get(bit >> 3).is_none_or(|byte| byte >> (bit & 7) & 1 == 1)
+}
+
+/// The inner loop of both decoders: one step per column. Compiled without a look at the bitmap for rows that have no null.
+#[inline]
+fn append_cells<const NULLS: bool>(
     columns: &mut [ColumnState],
     codecs: &[ColumnCodec],
     steps: &[Step],
     nulls: &[u8],
     null_bit_offset: usize,
-    cursor: &mut Cursor<'_>,
+    row: &mut Cursor<'_>,
 ) -> Result<(), DecodeError> {
+    let mut cursor = *row;
     for (at, ((column, codec), step)) in columns.iter_mut().zip(codecs).zip(steps).enumerate() {
-        let bit = at + null_bit_offset;
-        let is_null = nulls.get(bit >> 3).is_none_or(|byte| byte >> (bit & 7) & 1 == 1);
-        let start = cursor.at();
-        let done =
-            if is_null { append_null(column, codec) } else { step.append(cursor, column, codec) };
-        if let Err(fault) = done {
-            return Err(DecodeError::of_column(fault, at, start));
+        if NULLS && is_null(nulls, at + null_bit_offset) {
+            append_null(column, codec)
+                .map_err(|fault| DecodeError::of_column(fault, at, cursor.at()))?;
+            continue;
+        }
+        let start = cursor;
+        if let Err(fault) = step.append(&mut cursor, column, codec) {
+            return Err(DecodeError::of_column(fault, at, start.at()));
         }
     }
+    *row = cursor;
     Ok(())
 }
 
 #[inline]
-fn append_null(column: &mut ColumnState, codec: &ColumnCodec) -> Result<(), super::error::Fault> {
+fn append_null(column: &mut ColumnState, codec: &ColumnCodec) -> Result<(), Fault> {
     if !codec.nullable {
-        return Err(super::error::Fault::new("NULL in a column that is NOT NULL"));
+        return Err(Fault::new("NULL in a column that is NOT NULL"));
     }
     column.builder.push_null();
     Ok(())
@@ -240,9 +263,7 @@ pub(super) fn walk_cells<'a>(
     mut seen: impl FnMut(usize, Option<&'a [u8]>),
 ) -> Result<(), DecodeError> {
     for (at, step) in steps.iter().enumerate() {
-        let bit = at + null_bit_offset;
-        let is_null = nulls.get(bit >> 3).is_none_or(|byte| byte >> (bit & 7) & 1 == 1);
-        if is_null {
+        if is_null(nulls, at + null_bit_offset) {
             seen(at, None);
             continue;
         }

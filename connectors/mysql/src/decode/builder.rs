@@ -10,44 +10,67 @@ use arrow_array::{
         Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
     },
 };
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field};
 
 use super::error::Fault;
+
+/// Which rows are null. Rows that are not null leave no mark until a null comes behind them, so that they cost nothing.
+#[derive(Debug, Default)]
+struct Nulls(Option<Box<BooleanBufferBuilder>>);
+
+impl Nulls {
+    /// Marks the row behind the first `rows`.
+    fn mark(&mut self, rows: usize) {
+        let valid = self.0.get_or_insert_with(|| Box::new(BooleanBufferBuilder::new(rows + 64)));
+        valid.append_n(rows.saturating_sub(valid.len()), true);
+        valid.append(false);
+    }
+    fn truncate(&mut self, rows: usize) {
+        if let Some(valid) = &mut self.0
+            && valid.len() > rows
+        {
+            valid.truncate(rows);
+        }
+    }
+    fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
+        let mut valid = self.0.take()?;
+        valid.append_n(rows.saturating_sub(valid.len()), true);
+        Some(NullBuffer::new(valid.finish()))
+    }
+}
 
 /// Values of one fixed width.
 #[derive(Debug)]
 pub(crate) struct Fixed<T> {
     values: Vec<T>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl<T: Copy + Default> Fixed<T> {
     fn new(capacity: usize) -> Self {
-        Fixed { values: Vec::with_capacity(capacity), nulls: NullBufferBuilder::new(capacity) }
+        Fixed { values: Vec::with_capacity(capacity), nulls: Nulls::default() }
     }
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         self.values.push(value);
-        self.nulls.append_non_null();
     }
     #[inline]
     fn push_null(&mut self) {
+        self.nulls.mark(self.values.len());
         self.values.push(T::default());
-        self.nulls.append_null();
     }
     fn truncate(&mut self, rows: usize) {
-        if self.values.len() > rows {
-            self.values.truncate(rows);
-            self.nulls.truncate(rows);
-        }
+        self.values.truncate(rows);
+        self.nulls.truncate(rows);
     }
     fn finish<A: ArrowPrimitiveType<Native = T>>(&mut self, ty: &DataType) -> ArrayRef
     where
         T: arrow_buffer::ArrowNativeType,
     {
+        let nulls = self.nulls.finish(self.values.len());
         let values = ScalarBuffer::from(std::mem::take(&mut self.values));
-        Arc::new(PrimitiveArray::<A>::new(values, self.nulls.finish()).with_data_type(ty.clone()))
+        Arc::new(PrimitiveArray::<A>::new(values, nulls).with_data_type(ty.clone()))
     }
 }
 
@@ -56,14 +79,14 @@ impl<T: Copy + Default> Fixed<T> {
 pub(crate) struct Var {
     values: Vec<u8>,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Var {
     fn new(capacity: usize) -> Self {
         let mut offsets = Vec::with_capacity(capacity + 1);
         offsets.push(0);
-        Var { values: Vec::new(), offsets, nulls: NullBufferBuilder::new(capacity) }
+        Var { values: Vec::new(), offsets, nulls: Nulls::default() }
     }
     /// Appends a whole value.
     #[inline]
@@ -80,7 +103,6 @@ impl Var {
     pub(crate) fn end_value(&mut self) -> Result<(), Fault> {
         let end = self.end()?;
         self.offsets.push(end);
-        self.nulls.append_non_null();
         Ok(())
     }
     #[inline]
@@ -90,8 +112,8 @@ impl Var {
     }
     #[inline]
     fn push_null(&mut self) {
+        self.nulls.mark(self.offsets.len() - 1);
         self.offsets.push(self.last());
-        self.nulls.append_null();
     }
     fn last(&self) -> i32 {
         self.offsets.last().copied().unwrap_or(0)
@@ -100,17 +122,16 @@ impl Var {
         self.offsets.len() - 1
     }
     fn truncate(&mut self, rows: usize) {
-        if self.rows() > rows {
-            self.offsets.truncate(rows + 1);
-            self.nulls.truncate(rows);
-        }
+        self.offsets.truncate(rows + 1);
+        self.nulls.truncate(rows);
         // Also when no value was ended: a failed one may have left bytes behind.
         self.values.truncate(self.last() as usize);
     }
-    fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<arrow_buffer::NullBuffer>) {
+    fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
+        let nulls = self.nulls.finish(self.rows());
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         let values = Buffer::from_vec(std::mem::take(&mut self.values));
-        (OffsetBuffer::new(ScalarBuffer::from(offsets)), values, self.nulls.finish())
+        (OffsetBuffer::new(ScalarBuffer::from(offsets)), values, nulls)
     }
 }
 
@@ -118,14 +139,13 @@ impl Var {
 #[derive(Debug)]
 pub(crate) struct Bits {
     values: BooleanBufferBuilder,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl Bits {
     #[inline]
     pub(crate) fn push(&mut self, value: bool) {
         self.values.append(value);
-        self.nulls.append_non_null();
     }
 }
 
@@ -135,35 +155,32 @@ pub(crate) struct Lists<T> {
     /// The items; push any number, then end the list.
     pub(crate) items: T,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    nulls: Nulls,
 }
 
 impl<T> Lists<T> {
     fn new(items: T, capacity: usize) -> Self {
         let mut offsets = Vec::with_capacity(capacity + 1);
         offsets.push(0);
-        Lists { items, offsets, nulls: NullBufferBuilder::new(capacity) }
+        Lists { items, offsets, nulls: Nulls::default() }
     }
     fn end(&mut self, items: usize) -> Result<(), Fault> {
         let end = i32::try_from(items)
             .map_err(|_| Fault::new("a batch holds more than 2^31 list items of one column"))?;
         self.offsets.push(end);
-        self.nulls.append_non_null();
         Ok(())
     }
     fn push_null(&mut self) {
+        self.nulls.mark(self.offsets.len() - 1);
         self.offsets.push(self.last());
-        self.nulls.append_null();
     }
     fn last(&self) -> i32 {
         self.offsets.last().copied().unwrap_or(0)
     }
     /// Cuts back to this many lists and says how many items they have.
     fn truncate(&mut self, rows: usize) -> usize {
-        if self.offsets.len() > rows + 1 {
-            self.offsets.truncate(rows + 1);
-            self.nulls.truncate(rows);
-        }
+        self.offsets.truncate(rows + 1);
+        self.nulls.truncate(rows);
         self.last() as usize
     }
     fn finish(&mut self, ty: &DataType, items: ArrayRef) -> Result<ArrayRef, ArrowError> {
@@ -171,9 +188,10 @@ impl<T> Lists<T> {
             DataType::List(field) => Arc::clone(field),
             other => Arc::new(Field::new("item", other.clone(), true)),
         };
+        let nulls = self.nulls.finish(self.offsets.len() - 1);
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Ok(Arc::new(ListArray::try_new(field, offsets, items, self.nulls.finish())?))
+        Ok(Arc::new(ListArray::try_new(field, offsets, items, nulls)?))
     }
 }
 
@@ -192,7 +210,7 @@ impl Lists<Fixed<f32>> {
 /// One column being built. The variant follows from the column's Arrow type.
 #[derive(Debug)]
 pub(crate) enum ColumnBuilder {
-    Bool(Bits),
+    Bool(Box<Bits>),
     I8(Fixed<i8>),
     I16(Fixed<i16>),
     I32(Fixed<i32>),
@@ -205,8 +223,8 @@ pub(crate) enum ColumnBuilder {
     Timestamp(Fixed<i64>),
     Utf8(Var),
     Binary(Var),
-    Texts(Lists<Var>),
-    Floats(Lists<Fixed<f32>>),
+    Texts(Box<Lists<Var>>),
+    Floats(Box<Lists<Fixed<f32>>>),
 }
 
 macro_rules! typed {
@@ -226,10 +244,10 @@ impl ColumnBuilder {
     pub(crate) fn of(ty: &DataType, capacity: usize) -> Option<Self> {
         use ColumnBuilder as B;
         Some(match ty {
-            DataType::Boolean => B::Bool(Bits {
+            DataType::Boolean => B::Bool(Box::new(Bits {
                 values: BooleanBufferBuilder::new(capacity),
-                nulls: NullBufferBuilder::new(capacity),
-            }),
+                nulls: Nulls::default(),
+            })),
             DataType::Int8 => B::I8(Fixed::new(capacity)),
             DataType::Int16 => B::I16(Fixed::new(capacity)),
             DataType::Int32 => B::I32(Fixed::new(capacity)),
@@ -243,8 +261,10 @@ impl ColumnBuilder {
             DataType::Utf8 => B::Utf8(Var::new(capacity)),
             DataType::Binary => B::Binary(Var::new(capacity)),
             DataType::List(item) => match item.data_type() {
-                DataType::Utf8 => B::Texts(Lists::new(Var::new(capacity), capacity)),
-                DataType::Float32 => B::Floats(Lists::new(Fixed::new(capacity), capacity)),
+                DataType::Utf8 => B::Texts(Box::new(Lists::new(Var::new(capacity), capacity))),
+                DataType::Float32 => {
+                    B::Floats(Box::new(Lists::new(Fixed::new(capacity), capacity)))
+                }
                 _ => return None,
             },
             _ => return None,
@@ -273,8 +293,8 @@ impl ColumnBuilder {
         use ColumnBuilder as B;
         match self {
             B::Bool(bits) => {
+                bits.nulls.mark(bits.values.len());
                 bits.values.append(false);
-                bits.nulls.append_null();
             }
             B::I8(fixed) => fixed.push_null(),
             B::I16(fixed) => fixed.push_null(),
@@ -296,8 +316,8 @@ impl ColumnBuilder {
             B::Bool(bits) => {
                 if bits.values.len() > rows {
                     bits.values.truncate(rows);
-                    bits.nulls.truncate(rows);
                 }
+                bits.nulls.truncate(rows);
             }
             B::I8(fixed) => fixed.truncate(rows),
             B::I16(fixed) => fixed.truncate(rows),
@@ -343,7 +363,10 @@ impl ColumnBuilder {
     pub(crate) fn finish(&mut self, ty: &DataType) -> Result<ArrayRef, ArrowError> {
         use ColumnBuilder as B;
         Ok(match self {
-            B::Bool(bits) => Arc::new(BooleanArray::new(bits.values.finish(), bits.nulls.finish())),
+            B::Bool(bits) => {
+                let nulls = bits.nulls.finish(bits.values.len());
+                Arc::new(BooleanArray::new(bits.values.finish(), nulls))
+            }
             B::I8(fixed) => fixed.finish::<Int8Type>(ty),
             B::I16(fixed) => fixed.finish::<Int16Type>(ty),
             B::I32(fixed) => fixed.finish::<Int32Type>(ty),

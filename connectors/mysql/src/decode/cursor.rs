@@ -5,34 +5,36 @@ use super::error::Fault;
 /// A place in a slice that moves forward; nothing is read beyond its end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
+    length: usize,
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Cursor { bytes, at: 0 }
+        Cursor { rest: bytes, length: bytes.len() }
     }
 
     /// The offset from the slice's start.
+    #[inline]
     pub(crate) fn at(&self) -> usize {
-        self.at
+        self.length - self.rest.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.at >= self.bytes.len()
+        self.rest.is_empty()
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
+        self.rest
     }
 
     #[inline]
     pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], Fault> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        match rest.get(..count) {
-            Some(taken) => {
-                self.at += count;
+        match self.rest.split_at_checked(count) {
+            Some((taken, rest)) => {
+                self.rest = rest;
                 Ok(taken)
             }
             None => Err(Fault::cut_off()),
@@ -41,10 +43,9 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        match rest.first_chunk::<N>() {
-            Some(taken) => {
-                self.at += N;
+        match self.rest.split_first_chunk::<N>() {
+            Some((taken, rest)) => {
+                self.rest = rest;
                 Ok(*taken)
             }
             None => Err(Fault::cut_off()),
@@ -90,6 +91,13 @@ impl<'a> Cursor<'a> {
         let taken = self.take(count)?;
         wide.get_mut(..count).ok_or_else(Fault::cut_off)?.copy_from_slice(taken);
         Ok(u64::from_le_bytes(wide))
+    }
+
+    /// Big-endian of five bytes.
+    #[inline]
+    pub(crate) fn u40_be(&mut self) -> Result<u64, Fault> {
+        let [a, b, c, d, e] = self.array()?;
+        Ok(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
     }
 
     /// Big-endian of 1 to 8 bytes.

@@ -63,7 +63,7 @@ impl Layout {
                 flip = 0;
             }
             if value >= POW10[digits] && digits > 0 {
-                return Err(Fault::new("a packed DECIMAL has a group that is no decimal digits"));
+                return Err(no_digits());
             }
             group(value, digits);
         }
@@ -73,6 +73,45 @@ impl Layout {
     /// The unscaled value, for at most 38 digits.
     #[inline]
     pub(crate) fn unscaled(&self, packed: &[u8]) -> Result<i128, Fault> {
+        match packed.len() {
+            1..=8 => self.unscaled_short(packed).map(i128::from),
+            _ => self.unscaled_long(packed),
+        }
+    }
+
+    /// A value of at most eight bytes, which is at most 18 digits: groups are cut off one 64-bit number from below.
+    #[inline]
+    fn unscaled_short(&self, packed: &[u8]) -> Result<i64, Fault> {
+        if packed.len() != self.bytes() {
+            return Err(Fault::cut_off());
+        }
+        let mut rest = packed.iter().fold(0u64, |rest, &byte| rest << 8 | u64::from(byte));
+        let bits = 8 * packed.len();
+        let sign = 1u64 << (bits - 1);
+        let negative = rest & sign == 0;
+        rest ^= if negative { u64::MAX >> (64 - bits) } else { 0 } ^ sign;
+        let (mut value, mut weight, mut is_digits) = (0u64, 1u64, true);
+        let mut cut = |digits: usize| {
+            let bits = 8 * DIGIT_BYTES[digits];
+            let group = rest & ((1u64 << bits) - 1);
+            rest = rest.checked_shr(bits as u32).unwrap_or(0);
+            is_digits &= group < u64::from(POW10[digits]) || digits == 0;
+            value = value.wrapping_add(group.wrapping_mul(weight));
+            weight = weight.wrapping_mul(u64::from(POW10[digits]));
+        };
+        cut(usize::from(self.tail_digits));
+        for _ in 0..self.fraction_groups + self.whole_groups {
+            cut(9);
+        }
+        cut(usize::from(self.lead_digits));
+        if !is_digits {
+            return Err(no_digits());
+        }
+        // At most 10^18 - 1.
+        Ok(if negative { -(value as i64) } else { value as i64 })
+    }
+
+    fn unscaled_long(&self, packed: &[u8]) -> Result<i128, Fault> {
         let mut low = 0u64;
         let mut high = 0i128;
         let mut count = 0;
@@ -112,6 +151,11 @@ impl Layout {
         write_canonical(negative, whole, fraction, out);
         Ok(())
     }
+}
+
+#[cold]
+fn no_digits() -> Fault {
+    Fault::new("a packed DECIMAL has a group that is no decimal digits")
 }
 
 /// Writes sign, digits without leading zeros (but at least one), and the fraction as it is; zero has no sign.

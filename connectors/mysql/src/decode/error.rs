@@ -23,8 +23,13 @@ impl DecodeError {
     }
 
     #[cold]
+    pub(crate) fn of(fault: Fault, offset: usize) -> Self {
+        DecodeError { what: *fault.0, column: None, offset }
+    }
+
+    #[cold]
     pub(crate) fn of_column(fault: Fault, column: usize, offset: usize) -> Self {
-        DecodeError { what: fault.0, column: Some(column), offset }
+        DecodeError { what: *fault.0, column: Some(column), offset }
     }
 
     /// The error of a table whose rows were being decoded; `place` says where they came from (file and position, or the
@@ -53,24 +58,31 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// What is wrong with one cell; whoever runs the steps adds column and offset.
+/// What is wrong with one cell; whoever runs the steps adds column and offset. One pointer wide, so that the results of
+/// the inner loop stay in registers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fault(pub(crate) Cow<'static, str>);
+pub(crate) struct Fault(Box<Cow<'static, str>>);
 
 impl Fault {
     #[cold]
     pub(crate) fn new(what: impl Into<Cow<'static, str>>) -> Self {
-        Fault(what.into())
+        Fault(Box::new(what.into()))
     }
 
     #[cold]
     pub(crate) fn cut_off() -> Self {
-        Fault(Cow::Borrowed("the bytes end inside a value"))
+        Self::new("the bytes end inside a value")
     }
 
     /// A broken invariant, worded as such; still no panic, since the pipeline must name the table and stop.
     #[cold]
     pub(crate) fn wrong_builder() -> Self {
-        Fault(Cow::Borrowed("internal: the plan does not fit the builder's columns"))
+        Self::new("internal: the plan does not fit the builder's columns")
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }

@@ -116,9 +116,9 @@ impl ResultPlan {
         let at = cursor.at();
         let bitmap = (self.steps.len() + self.extra_columns + Self::NULL_BIT_OFFSET).div_ceil(8);
         match cursor.u8() {
-            Ok(0) => cursor.take(bitmap).map_err(|fault| DecodeError::new(fault.0, at)),
+            Ok(0) => cursor.take(bitmap).map_err(|fault| DecodeError::of(fault, at)),
             Ok(_) => Err(DecodeError::new("the packet is no row", at)),
-            Err(fault) => Err(DecodeError::new(fault.0, at)),
+            Err(fault) => Err(DecodeError::of(fault, at)),
         }
     }
 

@@ -179,8 +179,9 @@ impl Step {
         }
     }
 
-    /// Decodes the next cell and appends it. What most tables are made of stands here; the rest is in [`Step::convert`].
-    #[inline]
+    /// Decodes the next cell and appends it. Plain numbers stand here, a few instructions each inside the caller's loop; the
+    /// rest is in [`Step::append_more`].
+    #[inline(always)]
     pub(super) fn append(
         &self,
         cursor: &mut Cursor<'_>,
@@ -214,7 +215,7 @@ impl Step {
                 return push_date(civil, column, codec);
             }
             S::Datetime(fraction) => {
-                let packed = cursor.uint_be(5)?;
+                let packed = cursor.u40_be()?;
                 let micro = stored_fraction(cursor, fraction)?;
                 return push_datetime(Civil::of_packed(packed, micro)?, column, codec);
             }
@@ -301,7 +302,7 @@ impl Step {
             S::Uuid(_) => return push_network(cell, network::write_uuid, builder),
             S::Inet4(_) => return push_network(cell, network::write_inet4, builder),
             S::Inet6(_) => return push_network(cell, network::write_inet6, builder),
-            // The kinds that `append` decodes itself.
+            // The kinds that `append` and `append_more` decode themselves.
             _ => return Err(Fault::wrong_builder()),
         }
         Ok(())
@@ -314,7 +315,9 @@ fn stored_fraction(cursor: &mut Cursor<'_>, bytes: u8) -> Result<u32, Fault> {
         0 => Ok(0),
         bytes => {
             let bytes = usize::from(bytes);
-            temporal::fraction_micros(cursor.uint_be(bytes)?, bytes)
+            let stored =
+                cursor.take(bytes)?.iter().fold(0, |stored, &byte| stored << 8 | u64::from(byte));
+            temporal::fraction_micros(stored, bytes)
         }
     }
 }
@@ -342,19 +345,16 @@ fn push_bit_truth(cell: &[u8], builder: &mut ColumnBuilder) -> Result<(), Fault>
 
 /// The value that no calendar has: null where the policy says so.
 #[cold]
-fn push_invalid(what: String, column: &mut ColumnState, codec: &ColumnCodec) -> Result<(), Fault> {
+fn push_invalid(civil: Civil, column: &mut ColumnState, codec: &ColumnCodec) -> Result<(), Fault> {
     if codec.nulls_invalid_temporal() {
         column.builder.push_null();
         column.nulled += 1;
         return Ok(());
     }
     Err(Fault::new(format!(
-        "{what} is no date; `temporal.invalid: null` makes such values null, but never in a key"
+        "{:04}-{:02}-{:02} is no date; `temporal.invalid: null` makes such values null, but never in a key",
+        civil.year, civil.month, civil.day
     )))
-}
-
-fn spelled(civil: Civil) -> String {
-    format!("{:04}-{:02}-{:02}", civil.year, civil.month, civil.day)
 }
 
 #[inline]
@@ -364,7 +364,7 @@ fn push_date(civil: Civil, column: &mut ColumnState, codec: &ColumnCodec) -> Res
             column.builder.date()?.push(days);
             Ok(())
         }
-        None => push_invalid(spelled(civil), column, codec),
+        None => push_invalid(civil, column, codec),
     }
 }
 
@@ -375,7 +375,7 @@ fn push_datetime(civil: Civil, column: &mut ColumnState, codec: &ColumnCodec) ->
             column.builder.timestamp()?.push(micros);
             Ok(())
         }
-        None => push_invalid(spelled(civil), column, codec),
+        None => push_invalid(civil, column, codec),
     }
 }
 
@@ -388,7 +388,7 @@ fn push_timestamp(
     codec: &ColumnCodec,
 ) -> Result<(), Fault> {
     if seconds == 0 {
-        return push_invalid("0000-00-00".to_owned(), column, codec);
+        return push_invalid(Civil::default(), column, codec);
     }
     column.builder.timestamp()?.push(i64::from(seconds) * 1_000_000 + i64::from(micro));
     Ok(())

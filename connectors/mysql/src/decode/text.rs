@@ -9,6 +9,15 @@ const REPLACEMENT: &str = "\u{FFFD}";
 /// Appends text that is stored as UTF-8.
 #[inline]
 pub(crate) fn push_utf8(bytes: &[u8], var: &mut Var, codec: &ColumnCodec) -> Result<(), Fault> {
+    // Most text is short and ASCII, which is told in a few instructions.
+    if bytes.is_ascii() {
+        return var.push(bytes);
+    }
+    push_beyond_ascii(bytes, var, codec)
+}
+
+#[inline(never)]
+fn push_beyond_ascii(bytes: &[u8], var: &mut Var, codec: &ColumnCodec) -> Result<(), Fault> {
     match std::str::from_utf8(bytes) {
         Ok(_) => var.push(bytes),
         Err(error) => push_undecodable(bytes, error.valid_up_to(), var, codec),

@@ -14,9 +14,8 @@ pub fn inflate_rows(event_type: u8, body: &[u8], bytes_max: usize) -> Result<Vec
         let (header, payload) = body.split_at_checked(cursor.at()).ok_or_else(Fault::cut_off)?;
         inflate_behind(header, payload, bytes_max)
     });
-    inflated.map_err(|fault| {
-        DecodeError::new(format!("compressed row event: {}", fault.0), cursor.at())
-    })
+    inflated
+        .map_err(|fault| DecodeError::new(format!("compressed row event: {fault}"), cursor.at()))
 }
 
 /// The body of a QUERY_COMPRESSED event (type 165) as that of a QUERY event: all but the statement is stored as it is.
@@ -29,8 +28,7 @@ pub fn inflate_query(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, DecodeErr
         let (header, payload) = body.split_at_checked(cursor.at()).ok_or_else(Fault::cut_off)?;
         inflate_behind(header, payload, bytes_max)
     });
-    inflated
-        .map_err(|fault| DecodeError::new(format!("compressed query: {}", fault.0), cursor.at()))
+    inflated.map_err(|fault| DecodeError::new(format!("compressed query: {fault}"), cursor.at()))
 }
 
 /// Thread id and time (8 bytes), the database's length, an error code, the status variables' length, those, the database

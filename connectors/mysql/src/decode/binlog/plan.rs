@@ -69,7 +69,7 @@ impl BinlogPlan {
 
     fn open<'a>(&self, image: &'a [u8]) -> Result<(&'a [u8], Cursor<'a>), DecodeError> {
         let mut cursor = Cursor::new(image);
-        let nulls = cursor.take(self.null_bytes()).map_err(|fault| DecodeError::new(fault.0, 0))?;
+        let nulls = cursor.take(self.null_bytes()).map_err(|fault| DecodeError::of(fault, 0))?;
         Ok((nulls, cursor))
     }
 

@@ -87,7 +87,7 @@ impl<'a> RowsEvent<'a> {
     pub fn parse(event_type: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(body);
         let event = Self::header(event_type, &mut cursor)
-            .map_err(|fault| DecodeError::new(format!("row event: {}", fault.0), cursor.at()))?;
+            .map_err(|fault| DecodeError::new(format!("row event: {fault}"), cursor.at()))?;
         Ok(RowsEvent { images: cursor.rest(), ..event })
     }
 
@@ -182,7 +182,7 @@ impl<'a> Iterator for Images<'a, '_> {
     fn next(&mut self) -> Option<Self::Item> {
         let half = *self.halves.get(self.nth % self.halves.len())?;
         if self.rest.is_empty() {
-            if self.nth % self.halves.len() == 0 {
+            if self.nth.is_multiple_of(self.halves.len()) {
                 return None;
             }
             self.nth = 0;

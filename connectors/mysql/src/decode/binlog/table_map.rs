@@ -42,7 +42,7 @@ impl TableMap {
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(body);
         Self::read(&mut cursor)
-            .map_err(|fault| DecodeError::new(format!("TABLE_MAP: {}", fault.0), cursor.at()))
+            .map_err(|fault| DecodeError::new(format!("TABLE_MAP: {fault}"), cursor.at()))
     }
 
     /// Reads only the table's number, database and name, to decide whether the rest is worth parsing.
@@ -53,7 +53,7 @@ impl TableMap {
         let mut cursor = Cursor::new(body);
         Self::head(&mut cursor)
             .map(|(id, _, database, table)| (id, database, table))
-            .map_err(|fault| DecodeError::new(format!("TABLE_MAP: {}", fault.0), cursor.at()))
+            .map_err(|fault| DecodeError::new(format!("TABLE_MAP: {fault}"), cursor.at()))
     }
 
     /// The part of the body that stays the same as long as the table does: all behind the table's number. Plans are kept
@@ -82,7 +82,7 @@ impl TableMap {
         let mut columns = Vec::with_capacity(count);
         for (at, &code) in types.iter().enumerate() {
             let storage = Storage::read(code, &mut metadata)
-                .map_err(|fault| Fault::new(format!("column {at}: {}", fault.0)))?;
+                .map_err(|fault| Fault::new(format!("column {at}: {fault}")))?;
             let nullable = nullable.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
             columns.push(MapColumn { code, storage, nullable });
         }
