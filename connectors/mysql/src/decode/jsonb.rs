@@ -287,11 +287,12 @@ fn write_double(value: f64, out: &mut Vec<u8>) {
         digits[count] = digit;
         count += 1;
     }
+    let point = exponent + 1;
+    settle_tie(value, point, &mut digits[..count]);
     let digits = &digits[..count];
     if negative {
         out.push(b'-');
     }
-    let point = exponent + 1;
     if point < -14 || (point > 15 && count as i32 <= point) {
         out.push(digits.first().copied().unwrap_or(b'0'));
         if let Some(rest @ [_, ..]) = digits.get(1..) {
@@ -316,6 +317,31 @@ fn write_double(value: f64, out: &mut Vec<u8>) {
             Some(rest @ [_, ..]) => out.extend_from_slice(rest),
             _ => out.push(b'0'),
         }
+    }
+}
+
+/// The shortest digits are not unique when the number lies exactly between two of them: the server takes the even one.
+/// `point` is the place of the decimal point before the first digit.
+fn settle_tie(value: f64, point: i32, digits: &mut [u8]) {
+    let bits = value.to_bits();
+    let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
+    let binary_exponent = (bits >> 52 & 0x7FF) as i32 - 1075;
+    // A binary fraction of n places has n decimal places, and ends in 5: a tie has one digit more than the shortest.
+    let places = -(binary_exponent + mantissa.trailing_zeros() as i32);
+    if places <= 0 || places + point != digits.len() as i32 + 1 {
+        return;
+    }
+    let mut exact = Stack { bytes: [0; 32], used: 0 };
+    // The shortest have at most 17 digits, so this has at most 18 and needs no rounding.
+    write!(exact, "{:.*e}", digits.len(), value.abs())
+        .expect("18 digits in scientific form fit 32 bytes");
+    let floor = exact.bytes.iter().filter(|&&byte| byte != b'.').take(digits.len());
+    for (digit, &exact) in digits.iter_mut().zip(floor) {
+        *digit = exact;
+    }
+    // An odd digit becomes the even one above; 9 cannot be here, one digit less would have done then.
+    if let Some(last) = digits.last_mut().filter(|last| **last % 2 == 1 && **last < b'9') {
+        *last += 1;
     }
 }
 
@@ -418,6 +444,12 @@ mod tests {
             (f64::MIN, "-1.7976931348623157e308"),
             (0.300_000_000_000_000_04, "0.30000000000000004"),
             (-1.5e-300, "-1.5e-300"),
+            // Exactly between two: …0.25, …6.625, …3.125, …5.75.
+            (3_085_040_490_222_201.0 / 4.0, "771260122555550.2"),
+            (-5_001_680_040_549_053.0 / 4.0, "-1250420010137263.2"),
+            (1_462_957_867_852_373.0 / 8.0, "182869733481546.62"),
+            (1_486_238_972_736_745.0 / 8.0, "185779871592093.12"),
+            (3_085_040_490_222_203.0 / 4.0, "771260122555550.8"),
         ] {
             assert_eq!(double(value), expected);
         }

@@ -237,8 +237,8 @@ mod tests {
     fn packed_times_of_the_manual() {
         // TIME2: 0x800000 is zero; -00:00:00.01 in a TIME(2) is one below it.
         assert_eq!(micros_of_packed_time(0x80_0000, 0), Ok(0));
-        assert_eq!(micros_of_packed_time(0x7F_FFFF_FF, 1), Ok(-10_000));
-        assert_eq!(micros_of_packed_time(0x80_0000_01, 1), Ok(10_000));
+        assert_eq!(micros_of_packed_time(0x7FFF_FFFF, 1), Ok(-10_000));
+        assert_eq!(micros_of_packed_time(0x8000_0001, 1), Ok(10_000));
         assert_eq!(
             micros_of_packed_time(0x80_0000 + (838 << 12 | 59 << 6 | 59), 0),
             Ok(3_020_399_000_000)
