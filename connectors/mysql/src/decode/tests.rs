@@ -137,7 +137,7 @@ impl Corpus {
         codec(&self.meta, self.flavor, &TypeOptions::default())
     }
 
-    fn from_result(&self, codec: &TableCodec) -> Result<RecordBatch, DecodeError> {
+    fn read_result(&self, codec: &TableCodec) -> Result<RecordBatch, DecodeError> {
         let plan = ResultPlan::compile(codec, &self.result)?;
         let mut builder = BatchBuilder::new(codec, 8)?;
         for row in &self.rows {
@@ -147,7 +147,7 @@ impl Corpus {
     }
 
     /// All images of the first event.
-    fn from_log(&self, codec: &TableCodec) -> Result<RecordBatch, DecodeError> {
+    fn read_log(&self, codec: &TableCodec) -> Result<RecordBatch, DecodeError> {
         let plan = BinlogPlan::compile(codec, &TableMap::parse(&self.map)?)?;
         let (ty, body) = &self.events[0];
         let event = RowsEvent::parse(*ty, body)?;
@@ -186,8 +186,8 @@ fn result_and_log_agree_on_both_servers() {
         let corpus = corpus(flavor);
         let codec = corpus.codec();
         TableMap::parse(&corpus.map).unwrap().check(&corpus.meta, &Charsets).unwrap();
-        let read = corpus.from_result(&codec).unwrap();
-        assert_eq!(read, corpus.from_log(&codec).unwrap());
+        let read = corpus.read_result(&codec).unwrap();
+        assert_eq!(read, corpus.read_log(&codec).unwrap());
         assert_eq!(&read.schema(), codec.schema().arrow());
         printed.push(print(&read));
     }
@@ -302,17 +302,17 @@ fn every_cut_and_every_flipped_bit_is_an_error_or_a_value() {
         }
         for at in 0..corpus.map.len() * 8 {
             corpus.map[at / 8] ^= 1 << (at % 8);
-            let _ = corpus.from_log(&codec);
+            let _ = corpus.read_log(&codec);
             corpus.map[at / 8] ^= 1 << (at % 8);
         }
         for at in 0..corpus.events[0].1.len() * 8 {
             corpus.events[0].1[at / 8] ^= 1 << (at % 8);
-            let _ = corpus.from_log(&codec);
+            let _ = corpus.read_log(&codec);
             corpus.events[0].1[at / 8] ^= 1 << (at % 8);
         }
         for at in 0..corpus.rows[0].len() * 8 {
             corpus.rows[0][at / 8] ^= 1 << (at % 8);
-            let _ = corpus.from_result(&codec);
+            let _ = corpus.read_result(&codec);
             corpus.rows[0][at / 8] ^= 1 << (at % 8);
         }
     }
@@ -502,7 +502,7 @@ proptest! {
                 torn[(at + nth) % length] = *byte;
             }
         }
-        let _ = corpus.from_log(&codec);
-        let _ = corpus.from_result(&codec);
+        let _ = corpus.read_log(&codec);
+        let _ = corpus.read_result(&codec);
     }
 }
