@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cdc_api::{
     CheckpointId, Committable, Committer, Error, MetadataApplier, QuarantinedTable, Result,
-    SchemaChange, SourceState,
+    SchemaChange, SourcePhase, SourceState,
 };
 use tokio::{
     sync::mpsc,
@@ -20,6 +20,8 @@ use crate::{
 /// What `ingest` knows at a barrier.
 pub(crate) struct Barrier {
     pub(crate) id: CheckpointId,
+    /// For log lines.
+    pub(crate) phase: SourcePhase,
     pub(crate) source_state: SourceState,
     pub(crate) quarantined: Vec<QuarantinedTable>,
     pub(crate) next_seq: u64,
@@ -156,6 +158,7 @@ async fn commit(
     identity: &Identity,
     request: Request,
 ) -> Result<Committed> {
+    let phase = request.barrier.phase;
     let mut committables = Vec::new();
     for staged in request.staged {
         let answer = staged.await.map_err(|_| request.failure.take())?;
@@ -163,9 +166,21 @@ async fn commit(
     }
     let checkpoint = identity.checkpoint(request.barrier, committables);
     store.prepare(&checkpoint).await?;
-    tracing::debug!(checkpoint = checkpoint.id, "prepared");
+    tracing::debug!(checkpoint = checkpoint.id, ?phase, "prepared");
+    #[cfg(debug_assertions)]
+    hold_for_test(checkpoint.id).await;
     committer.commit(checkpoint.id, &checkpoint.committables).await?;
     store.committed(checkpoint.id).await?;
-    tracing::debug!(checkpoint = checkpoint.id, "committed");
+    tracing::debug!(checkpoint = checkpoint.id, ?phase, "committed");
     Ok(Committed { id: checkpoint.id, source_state: checkpoint.source_state })
+}
+
+/// Stays between prepared and committed for ever when a test asks for it, so that it can kill the process just there.
+/// In no release build.
+#[cfg(debug_assertions)]
+async fn hold_for_test(checkpoint: CheckpointId) {
+    if std::env::var_os("CDC_TEST_HOLD_COMMIT").is_some() {
+        tracing::info!(checkpoint, "held between prepared and committed");
+        std::future::pending::<()>().await;
+    }
 }

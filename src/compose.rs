@@ -7,8 +7,8 @@ mod recovery;
 use std::time::Duration;
 
 use cdc_api::{
-    Error, EventSinkProvider, EventSourceProvider, OptionFault, Partitioning, Result, SinkContext,
-    SourceContext,
+    CheckpointId, Error, EventSinkProvider, EventSourceProvider, OptionFault, Partitioning, Result,
+    SinkContext, SourceContext,
 };
 
 use crate::{
@@ -125,7 +125,6 @@ impl Pipeline {
         self.sink.preflight().await?;
         let Recovered { identity, checkpoint, next_id, mut committer } =
             recovery::recover(&self.spec, store, &*self.source, &*self.sink).await?;
-        let context = self.sink_context(&identity.pipeline_uuid, capabilities.partitioning);
         let limit = self.spec.pipeline.memory_limit_bytes;
         let source = self
             .source
@@ -148,6 +147,8 @@ impl Pipeline {
         self.status.update(|status| {
             status.committed.get_or_insert((next_id.saturating_sub(1), crate::runtime::now_us()));
         });
+        let context =
+            self.sink_context(&identity.pipeline_uuid, next_id, capabilities.partitioning);
         let (known, next_seq) = checkpoint.map_or_else(Default::default, |checkpoint| {
             (checkpoint.fingerprints.tables, checkpoint.next_seq)
         });
@@ -192,10 +193,16 @@ impl Pipeline {
         Ok(if incomplete { RunOutcome::Incomplete } else { RunOutcome::Complete })
     }
 
-    fn sink_context(&self, pipeline_uuid: &str, partitioning: Partitioning) -> SinkContext {
+    fn sink_context(
+        &self,
+        pipeline_uuid: &str,
+        next_checkpoint: CheckpointId,
+        partitioning: Partitioning,
+    ) -> SinkContext {
         recovery::sink_context(
             &self.spec,
             pipeline_uuid,
+            next_checkpoint,
             if partitioning == Partitioning::Single { 1 } else { self.parallelism },
             share(self.spec.pipeline.memory_limit_bytes, SINK_SHARE_PERCENT),
         )

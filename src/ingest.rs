@@ -192,10 +192,12 @@ impl Ingest {
         let source_state = self.source.state()?;
         let id: CheckpointId = self.checkpoints.next_id();
         let staged = self.writers.flush(id).await?;
+        let progress = self.source.progress();
         let barrier = Barrier {
             id,
+            phase: progress.phase,
             source_state,
-            quarantined: self.source.progress().quarantined,
+            quarantined: progress.quarantined,
             next_seq: self.next_seq,
             tables: self.router.fingerprints(),
         };

@@ -46,7 +46,11 @@ fn only_the_registry_knows_the_connectors() {
             let knows = ["cdc_mysql", "cdc_values", "cdc_parquet", "cdc_incremental"]
                 .iter()
                 .any(|name| text.contains(&format!("{name}::")));
-            assert!(!knows || path.ends_with("src/registry.rs"), "{} names a connector", path.display());
+            assert!(
+                !knows || path.ends_with("src/registry.rs"),
+                "{} names a connector",
+                path.display()
+            );
         }
     }
     assert!(files > 20, "the sources were not found");

@@ -39,7 +39,7 @@ async fn race(kind: ServerKind, options: &[&str], rounds: u64) -> Outcome {
     for round in 0..rounds {
         let database = server.new_database("race").await?;
         let plan = plan(1000 + round, &database);
-        println!("{options:?} seed {}", plan.seed);
+        eprintln!("{options:?} seed {}", plan.seed);
         plan.create(&server).await?;
         let writers = Workload::start(&server, &plan).await?;
         let folder = PipelineFolder::new()?;

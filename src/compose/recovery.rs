@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cdc_api::{
     CheckpointId, Committer, Error, EventSinkProvider, EventSourceProvider, Result, SinkContext,
-    SourceState,
+    SourcePhase, SourceState,
 };
 
 use crate::{
@@ -33,12 +33,14 @@ pub(super) async fn open_store(spec: &PipelineSpec) -> Result<CheckpointStore> {
 pub(super) fn sink_context(
     spec: &PipelineSpec,
     pipeline_uuid: &str,
+    next_checkpoint: CheckpointId,
     writers: usize,
     memory_bytes_max: usize,
 ) -> SinkContext {
     SinkContext {
         pipeline_uuid: pipeline_uuid.to_owned(),
         pipeline: spec.pipeline.name.clone(),
+        next_checkpoint,
         writers,
         memory_bytes_max,
     }
@@ -58,7 +60,7 @@ pub(super) async fn recover(
     };
     let identity =
         Identity { pipeline_uuid: uuid, source: source.fingerprint(), sink: sink.fingerprint() };
-    let context = sink_context(spec, &identity.pipeline_uuid, 1, 0);
+    let context = sink_context(spec, &identity.pipeline_uuid, 0, 1, 0);
     let mut committer = sink.committer(&context).await?;
     let mut next_id = 0;
     if let Some(last) = &last {
@@ -100,8 +102,14 @@ pub(super) async fn store_first(
     id: CheckpointId,
     source_state: SourceState,
 ) -> Result<()> {
-    let barrier =
-        Barrier { id, source_state, quarantined: Vec::new(), next_seq: 1, tables: BTreeMap::new() };
+    let barrier = Barrier {
+        id,
+        phase: SourcePhase::Snapshot,
+        source_state,
+        quarantined: Vec::new(),
+        next_seq: 1,
+        tables: BTreeMap::new(),
+    };
     let checkpoint = identity.checkpoint(barrier, Vec::new());
     store.prepare(&checkpoint).await?;
     committer.commit(id, &[]).await?;

@@ -59,6 +59,8 @@ pub struct SinkContext {
     pub pipeline_uuid: String,
     /// The pipeline's name, for labels.
     pub pipeline: String,
+    /// The id of the first barrier that writers will see; ids rise by one from there.
+    pub next_checkpoint: CheckpointId,
     /// How many writers there will be.
     pub writers: usize,
     /// What all writers may hold together, bytes.

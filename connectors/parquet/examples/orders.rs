@@ -27,6 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map_err(|faults| format!("{faults:?}"))?;
     let context = SinkContext {
         pipeline_uuid: "00000000-0000-4000-8000-000000000000".into(),
+        next_checkpoint: 1,
         pipeline: "orders".into(),
         writers: 1,
         memory_bytes_max: 64 << 20,

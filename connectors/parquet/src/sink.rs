@@ -32,8 +32,6 @@ const PREFLIGHT_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the sink's parts share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
-    /// The highest checkpoint known to be committed.
-    pub(crate) committed: AtomicU64,
     pub(crate) totals: Totals,
 }
 
@@ -70,7 +68,7 @@ pub(crate) struct ParquetSink {
 
 impl ParquetSink {
     pub(crate) fn new(settings: Settings) -> Self {
-        let shared = Shared { settings, committed: AtomicU64::new(0), totals: Totals::default() };
+        let shared = Shared { settings, totals: Totals::default() };
         ParquetSink { shared: Arc::new(shared) }
     }
 
@@ -134,17 +132,13 @@ impl Publisher {
     fn target(&self) -> &Target {
         &self.shared.settings.target
     }
-
-    fn saw(&self, checkpoint: CheckpointId) {
-        self.shared.committed.fetch_max(checkpoint, Ordering::Release);
-    }
 }
 
 #[async_trait]
 impl Committer for Publisher {
     async fn commit(
         &mut self,
-        checkpoint: CheckpointId,
+        _checkpoint: CheckpointId,
         committables: &[Committable],
     ) -> Result<()> {
         let (mut renames, mut completions) = (Vec::new(), Vec::new());
@@ -173,7 +167,6 @@ impl Committer for Publisher {
                 .hint("set `path` back to where the pipeline wrote before"));
             }
         }
-        self.saw(checkpoint);
         Ok(())
     }
 
@@ -192,17 +185,13 @@ impl Committer for Publisher {
     }
 
     async fn highest_checkpoint(&mut self) -> Result<Option<CheckpointId>> {
-        let highest = match self.target() {
+        match self.target() {
             Target::Folder(root) => {
                 let (root, uuid) = (Arc::clone(root), self.uuid.clone());
-                off_thread(move || local::highest_checkpoint(&root, &uuid)).await?
+                off_thread(move || local::highest_checkpoint(&root, &uuid)).await
             }
-            Target::Objects(bucket) => objects::highest_checkpoint(bucket, &self.uuid).await?,
-        };
-        if let Some(checkpoint) = highest {
-            self.saw(checkpoint);
+            Target::Objects(bucket) => objects::highest_checkpoint(bucket, &self.uuid).await,
         }
-        Ok(highest)
     }
 }
 

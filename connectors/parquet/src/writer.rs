@@ -44,8 +44,8 @@ pub(crate) struct ParquetWriter {
     index: usize,
     tag: u32,
     share_bytes: usize,
-    /// The checkpoint that the rows now taken will belong to; not known before the first flush.
-    checkpoint: Option<CheckpointId>,
+    /// The checkpoint that the rows now taken will belong to.
+    checkpoint: CheckpointId,
     tables: HashMap<TableId, Table>,
     held_bytes: usize,
     closed: Vec<ClosedFile>,
@@ -84,7 +84,7 @@ impl ParquetWriter {
             index,
             tag: uuid::Uuid::new_v4().as_fields().0,
             share_bytes: share.max(SHARE_BYTES_MIN),
-            checkpoint: None,
+            checkpoint: context.next_checkpoint,
             tables: HashMap::new(),
             held_bytes: 0,
             closed: Vec::new(),
@@ -161,14 +161,10 @@ impl ParquetWriter {
                 Place::Hidden { root: Arc::clone(root), name }
             }
             Target::Objects(bucket) => {
-                // An object's key is fixed when its upload begins, ahead of its checkpoint. The ids rise by one, so
-                // the next is known; before the first flush it is the least it can be, above all that were committed.
-                let seen = &self.shared.committed;
-                let checkpoint =
-                    *self.checkpoint.get_or_insert_with(|| seen.load(Ordering::Acquire) + 1);
+                // An object's key is fixed when its upload begins, ahead of its checkpoint.
                 let counter = self.counter;
                 self.counter += 1;
-                Place::Upload { bucket: bucket.clone(), name: self.name(checkpoint, counter) }
+                Place::Upload { bucket: bucket.clone(), name: self.name(self.checkpoint, counter) }
             }
         }
     }
@@ -367,7 +363,7 @@ impl SinkWriter for ParquetWriter {
         let closed = self.close_all().await?;
         make_durable(&closed).await?;
         let staged = self.stage(checkpoint, closed)?;
-        self.checkpoint = Some(checkpoint + 1);
+        self.checkpoint = checkpoint + 1;
         self.counter = 0;
         self.shared.totals.add(&staged);
         staged.iter().map(StagedFile::pack).collect()

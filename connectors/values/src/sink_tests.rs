@@ -41,6 +41,7 @@ impl Write for Closed {
 fn context() -> SinkContext {
     SinkContext {
         pipeline_uuid: "u".into(),
+        next_checkpoint: 1,
         pipeline: "p".into(),
         writers: 2,
         memory_bytes_max: 1 << 20,

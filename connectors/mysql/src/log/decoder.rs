@@ -69,6 +69,9 @@ struct Txn {
     xa: bool,
 }
 
+/// A table map's content and what was compiled from it.
+type KnownMap = (Box<[u8]>, Arc<BinlogPlan>);
+
 enum Mapped {
     /// Not captured, or stopped.
     Skip,
@@ -94,7 +97,7 @@ pub(crate) struct LogDecoder {
     /// Table maps of the running event group.
     maps: HashMap<u64, Mapped>,
     /// Compiled plans by table, with the table map they were made from: ids restart with the server (correctness §4).
-    plans: HashMap<u32, Vec<(Box<[u8]>, Arc<BinlogPlan>)>>,
+    plans: HashMap<u32, Vec<KnownMap>>,
     txn: Option<Txn>,
     frame: FrameBuilder,
 }

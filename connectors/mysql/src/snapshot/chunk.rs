@@ -70,6 +70,9 @@ pub(crate) struct ChunkRows {
     pub(crate) elapsed_us: u64,
     /// When it was read, microseconds since the epoch.
     pub(crate) read_ts_us: i64,
+    /// With the broken proof: the log's end before the SELECT, up to which changes are thought to be seen.
+    #[cfg(debug_assertions)]
+    pub(crate) trusted_low: Option<LogPosition>,
     /// The SELECT was stopped over its share of bytes.
     pub(crate) stopped: bool,
 }

@@ -116,6 +116,8 @@ impl ChunkReader {
     async fn read(&self, desk: &mut Desk, job: &ChunkJob) -> Result<ChunkRows, Failed> {
         let connection = &mut desk.connection;
         let mut snapshot = None;
+        #[cfg(debug_assertions)]
+        let mut trusted_low = None;
         let mut lock = RowLock::None;
         let proven = match self.proof {
             Proof::Gtids => proof::executed(connection, &job.passed).await?,
@@ -125,7 +127,10 @@ impl ChunkReader {
             }
             Proof::RowLocks => false,
             #[cfg(debug_assertions)]
-            Proof::None => true,
+            Proof::None => {
+                trusted_low = Some(log_end(connection).await?);
+                true
+            }
         };
         if !proven {
             lock = lock_for(job);
@@ -155,7 +160,10 @@ impl ChunkReader {
                 None => log_end(connection).await?,
             }
         };
-        Ok(rows.at(high, desk.identity.clone()))
+        let rows = rows.at(high, desk.identity.clone());
+        #[cfg(debug_assertions)]
+        let rows = ChunkRows { trusted_low, ..rows };
+        Ok(rows)
     }
 
     async fn explain(
@@ -228,6 +236,8 @@ impl Collected {
             elapsed_us: self.elapsed_us,
             read_ts_us: self.read_ts_us,
             stopped: self.stopped,
+            #[cfg(debug_assertions)]
+            trusted_low: None,
         }
     }
 }

@@ -229,7 +229,7 @@ impl MySqlSource {
         let txns: Arc<[TxnSpan]> = txns.into();
         let mut emitted = Vec::with_capacity(batches.len());
         for batch in batches {
-            emitted.extend(self.sift(batch, &txns)?);
+            emitted.extend(self.sift(batch, &txns, &end)?);
         }
         let has_rows = !emitted.is_empty();
         if has_rows {
@@ -283,21 +283,31 @@ impl MySqlSource {
     }
 
     /// What of a batch is passed on (correctness §2, the table of states).
-    fn sift(&mut self, batch: LogBatch, txns: &Arc<[TxnSpan]>) -> Result<Option<ChangeBatch>> {
+    fn sift(
+        &mut self,
+        batch: LogBatch,
+        txns: &Arc<[TxnSpan]>,
+        end: &LogPosition,
+    ) -> Result<Option<ChangeBatch>> {
         if batch.table.is_stopped() {
             return Ok(None);
         }
         match self.machine.table_state(batch.table.key) {
             TableState::AllDone => Ok(Some(change_batch(batch, txns))),
             TableState::AllUnread if !self.machine.passes_deletes() => Ok(None),
-            TableState::AllUnread | TableState::Mixed => self.sift_by_key(batch, txns),
+            TableState::AllUnread | TableState::Mixed => self.sift_by_key(batch, txns, end),
         }
     }
 
+    #[cfg_attr(
+        not(debug_assertions),
+        expect(unused_variables, reason = "only the broken proof asks")
+    )]
     fn sift_by_key(
         &mut self,
         batch: LogBatch,
         txns: &Arc<[TxnSpan]>,
+        end: &LogPosition,
     ) -> Result<Option<ChangeBatch>> {
         let table = Arc::clone(&batch.table);
         let Some(keys) = &batch.keys else {
@@ -326,7 +336,12 @@ impl MySqlSource {
                 Op::Read | Op::Insert | Op::UpdateAfter => {
                     let at = kept_at;
                     kept_at += 1;
-                    let image = || KeptRow { rows: Arc::clone(&kept), at };
+                    let image = || KeptRow {
+                        rows: Arc::clone(&kept),
+                        at,
+                        #[cfg(debug_assertions)]
+                        logged_at: end.clone(),
+                    };
                     self.machine.put(table.key, key, bytes_a_row, image)
                 }
             };

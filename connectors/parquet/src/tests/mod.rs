@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
 };
 
 use arrow_array::{
@@ -32,6 +32,7 @@ const OTHER: &str = "99999999-2222-4333-8444-555555555555";
 fn context(uuid: &str) -> SinkContext {
     SinkContext {
         pipeline_uuid: uuid.into(),
+        next_checkpoint: 1,
         pipeline: "test".into(),
         writers: 1,
         memory_bytes_max: 64 << 20,
@@ -100,7 +101,7 @@ fn of_columns(
 }
 
 fn shared(settings: Settings) -> Arc<Shared> {
-    Arc::new(Shared { settings, committed: AtomicU64::new(0), totals: Totals::default() })
+    Arc::new(Shared { settings, totals: Totals::default() })
 }
 
 /// Writes batches and flushes them as one checkpoint.
