@@ -148,9 +148,13 @@ impl Ingest {
                 Ops::All(Op::Read) => copied += batch.len() as u64,
                 _ => changes += batch.len() as u64,
             }
-            let routes: Vec<Arc<TableSchema>> = self.router.route(&batch.schema)?.to_vec();
+            let mut routes: Vec<Arc<TableSchema>> = self.router.route(&batch.schema)?.to_vec();
+            let last = routes.pop();
             for schema in routes {
                 self.writers.write(ChangeBatch { schema, first_seq, ..batch.clone() }).await?;
+            }
+            if let Some(schema) = last {
+                self.writers.write(ChangeBatch { schema, first_seq, ..batch }).await?;
             }
         }
         self.status.update(|status| {

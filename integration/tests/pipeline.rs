@@ -365,6 +365,32 @@ async fn a_server_that_restarts_is_met_again() -> Outcome {
     Ok(())
 }
 
+/// The connection breaks in the middle of everything: what was decoded and not sent on comes again, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_under_load_is_met_again() -> Outcome {
+    for kind in ServerKind::ALL {
+        let server = Server::start(kind, &["--sync-binlog=1"]).await?;
+        let database = server.new_database("load").await?;
+        let plan = WorkloadPlan { rows: 500, ..WorkloadPlan::new(9, &database) };
+        plan.create(&server).await?;
+        let (folder, file) = pipeline(&server, &database, "")?;
+        let mut daemon = Daemon::run(&file)?;
+        daemon.wait_for_log("streaming", DEADLINE).await?;
+        for _ in 0..4 {
+            let writers = Workload::start(&server, &plan).await?;
+            wait_until("some transactions", DEADLINE, async || Ok(writers.committed() > 300))
+                .await?;
+            server.kill().await?;
+            // The writers die with the server.
+            drop(writers.stop().await);
+            server.restart(&["--sync-binlog=1"]).await?;
+        }
+        same(&server, &folder, &database, &["w0", "w1"]).await?;
+        daemon.stop(DEADLINE).await?.expect_code(0)?;
+    }
+    Ok(())
+}
+
 /// Without GTIDs nothing proves visibility: chunks are read FOR SHARE.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_gtids_rows_are_read_with_locks() -> Outcome {

@@ -92,8 +92,6 @@ pub(crate) struct LogDecoder {
     floor: LogPosition,
     /// Where the stream stands: behind the last event.
     stream: LogPosition,
-    /// Where the stream stood between two transactions: there a new connection without GTIDs goes on.
-    boundary: LogPosition,
     /// Table maps of the running event group.
     maps: HashMap<u64, Mapped>,
     /// Compiled plans by table, with the table map they were made from: ids restart with the server (correctness §4).
@@ -116,7 +114,6 @@ impl LogDecoder {
             before,
             checksum: false,
             format_known: false,
-            boundary: position.clone(),
             stream: position.clone(),
             floor: position,
             maps: HashMap::new(),
@@ -130,11 +127,6 @@ impl LogDecoder {
     /// say nothing, the position never goes back.
     pub(crate) fn position(&self) -> &LogPosition {
         if self.stream > self.floor { &self.stream } else { &self.floor }
-    }
-
-    /// Where a new connection goes on when the server has no GTIDs.
-    pub(crate) fn boundary(&self) -> &LogPosition {
-        &self.boundary
     }
 
     pub(crate) fn at_boundary(&self) -> bool {
@@ -151,32 +143,6 @@ impl LogDecoder {
     /// Whether a frame would carry anything.
     pub(crate) fn has_news(&self) -> bool {
         self.frame.has_rows() || self.frame.log_bytes() > 0
-    }
-
-    /// The connection broke. What was not sent of the running transaction is forgotten: it comes again.
-    ///
-    /// # Errors
-    /// `Transient` when a part of it was sent already: then only a restart from the last checkpoint is right.
-    pub(crate) fn reconnect(&mut self) -> Result<()> {
-        if let Some(txn) = self.txn.take() {
-            if txn.emitted {
-                return Err(Error::transient(
-                    "the log's connection broke inside a large transaction",
-                )
-                .detail(
-                    "a part of its rows was sent on; the pipeline goes back to its last checkpoint",
-                ));
-            }
-            self.frame.cut_from(txn.first_ordinal);
-        }
-        self.maps.clear();
-        self.format_known = false;
-        self.checksum = false;
-        if self.boundary > self.floor {
-            self.floor = self.boundary.clone();
-        }
-        self.stream = self.floor.clone();
-        Ok(())
     }
 
     /// Closes the frame.
@@ -225,9 +191,6 @@ impl LogDecoder {
     /// A new file, or the place where a connection's stream begins.
     fn move_to(&mut self, position: LogPosition) {
         self.stream = position;
-        if self.txn.is_none() {
-            self.boundary = self.stream.clone();
-        }
     }
 
     /// `end_log_pos` has 32 bits and wraps at 4 GiB (correctness §2).
@@ -316,9 +279,6 @@ impl LogDecoder {
                 ));
             }
         }
-        if self.txn.is_none() {
-            self.boundary = self.stream.clone();
-        }
         Ok(Step::Go)
     }
 
@@ -394,7 +354,6 @@ impl LogDecoder {
             self.frame.stamp_txn(self.stream.offset(), txn.commit_ts_us);
         }
         self.frame.pass(&txn.id, txn.commit_ts_us);
-        self.boundary = self.stream.clone();
     }
 
     /// Its rows never happened. `logged`: its GTID counts as executed all the same.
@@ -410,7 +369,6 @@ impl LogDecoder {
         if logged {
             self.frame.pass(&txn.id, txn.commit_ts_us);
         }
-        self.boundary = self.stream.clone();
         Ok(())
     }
 

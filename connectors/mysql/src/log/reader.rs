@@ -61,6 +61,8 @@ pub(crate) struct LogReader {
     pub(crate) weigher: Weigher,
     /// `heartbeat.interval`.
     pub(crate) heartbeat: Duration,
+    /// The last frame ended inside a transaction.
+    pub(crate) sent_inside: bool,
 }
 
 impl LogReader {
@@ -78,9 +80,9 @@ impl LogReader {
         loop {
             let ended = match self.connect(&mut decoder).await {
                 Ok(mut packets) => {
-                    let before = decoder.boundary().clone();
+                    let before = self.position.clone();
                     let ended = self.stream(&mut packets, &mut decoder).await;
-                    if *decoder.boundary() > before {
+                    if self.position > before {
                         delay = RETRY_FIRST;
                     }
                     ended
@@ -91,7 +93,13 @@ impl LogReader {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(error = %error, position = %decoder.position(), "the log's connection broke, connecting again");
-                    decoder.reconnect()?;
+                    if self.sent_inside {
+                        return Err(error.detail(
+                            "a part of a large transaction was sent on: going back to the last checkpoint",
+                        ));
+                    }
+                    // What was decoded and not sent comes again: positions and GTIDs are those of the last frame.
+                    decoder = self.decoder();
                     tokio::time::sleep(delay).await;
                     delay = (delay * 2).min(RETRY_LONGEST);
                 }
@@ -127,7 +135,7 @@ impl LogReader {
             Gtids::MySql(set) => BinlogStart::Gtid { executed: set.encode() },
             Gtids::MariaDb(_) => BinlogStart::File { file: String::new(), position: 4 },
             Gtids::None => {
-                let at = decoder.boundary();
+                let at = &self.position;
                 let position = u32::try_from(at.offset()).map_err(|_| {
                     Error::operator(format!("the log cannot be read from {at}"))
                         .detail("a position beyond 4 GiB can only be asked for by GTID")
@@ -264,6 +272,7 @@ impl LogReader {
             self.gtids.pass(run);
         }
         self.position = frame.end.clone();
+        self.sent_inside = !frame.boundary;
         Ok(frame)
     }
 

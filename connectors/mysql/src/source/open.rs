@@ -177,6 +177,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         items: items_sender,
         weigher,
         heartbeat: config.heartbeat_interval,
+        sent_inside: false,
     };
     tasks.spawn(log_reader.run());
     let (jobs, job_queue) = mpsc::channel(readers + 2);
