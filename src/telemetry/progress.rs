@@ -27,7 +27,7 @@ pub(crate) async fn show(pipeline: String, status: StatusCell, display: Display)
     let mut rates = Rates::new();
     match display {
         Display::Terminal => {
-            let bar = ProgressBar::new(0);
+            let bar = ProgressBar::new_spinner();
             loop {
                 tokio::time::sleep(TERMINAL_EVERY).await;
                 let now = status.get();
@@ -67,7 +67,9 @@ fn draw(bar: &ProgressBar, status: &Status, rates: &Rates) {
         0 => String::new(),
         count => format!(" · {count} quarantined"),
     };
-    if source.phase == SourcePhase::Snapshot {
+    if source.position.is_empty() {
+        bar.set_style(style("{spinner} connecting"));
+    } else if source.phase == SourcePhase::Snapshot {
         let total = source.rows_estimated.max(source.rows_read);
         bar.set_length(total);
         bar.set_position(source.rows_read);
