@@ -51,8 +51,11 @@ pub(crate) enum StopScope {
 /// An event may not be longer than this inside a compressed transaction; outside, the wire has its own limit.
 const EVENT_BYTES_MAX: usize = 1 << 30;
 /// A transaction whose rows in this frame came from more log bytes than this is cut into frames.
-const TXN_CUT_BYTES: u64 = 4 << 20;
+const TXN_CUT_BYTES: u64 = 2 << 20;
 const STATEMENT_SHOWN_CHARS: usize = 120;
+
+/// Table ids that are remembered; a server gives new ones all the time.
+const MAPS_MAX: usize = 10_000;
 
 /// The running transaction.
 struct Txn {
@@ -71,6 +74,13 @@ struct Txn {
 
 /// A table map's content and what was compiled from it.
 type KnownMap = (Box<[u8]>, Arc<BinlogPlan>);
+
+/// The last table map of an id.
+struct MapOfId {
+    /// What it said, without the id: an id alone identifies nothing for long.
+    content: Box<[u8]>,
+    mapped: Mapped,
+}
 
 enum Mapped {
     /// Not captured, or stopped.
@@ -92,8 +102,8 @@ pub(crate) struct LogDecoder {
     floor: LogPosition,
     /// Where the stream stands: behind the last event.
     stream: LogPosition,
-    /// Table maps of the running event group.
-    maps: HashMap<u64, Mapped>,
+    /// By table id. Entries outlive their event group, so that a table map that says the same again costs a comparison.
+    maps: HashMap<u64, MapOfId>,
     /// Compiled plans by table, with the table map they were made from: ids restart with the server (correctness §4).
     plans: HashMap<u32, Vec<KnownMap>>,
     txn: Option<Txn>,
@@ -331,7 +341,6 @@ impl LogDecoder {
     }
 
     fn begin(&mut self, id: TxnId, commit_ts_us: i64, begun: bool) {
-        self.maps.clear();
         self.txn = Some(Txn {
             id,
             commit_ts_us,
@@ -523,18 +532,26 @@ impl LogDecoder {
 
     fn table_map(&mut self, body: &[u8]) -> Result<Step, Fault> {
         let id = rows::table_id(body)?;
+        let content = TableMap::identity(body);
+        if self.maps.get(&id).is_some_and(|known| *known.content == *content) {
+            return Ok(Step::Go);
+        }
+        if self.maps.len() >= MAPS_MAX {
+            self.maps.clear();
+        }
         let (database, table) = rows::map_names(body)?;
         let Some(table) = self.catalog.find(database, table).filter(|table| !table.is_stopped())
         else {
-            self.maps.insert(id, Mapped::Skip);
+            let skipped = MapOfId { content: content.into(), mapped: Mapped::Skip };
+            self.maps.insert(id, skipped);
             return Ok(Step::Go);
         };
         let table = Arc::clone(table);
-        let content = TableMap::identity(body);
         let known = self.plans.entry(table.key.0).or_default();
         if let Some((_, plan)) = known.iter().find(|(made_from, _)| **made_from == *content) {
             let plan = Arc::clone(plan);
-            self.maps.insert(id, Mapped::Rows { table, plan });
+            let mapped = Mapped::Rows { table, plan };
+            self.maps.insert(id, MapOfId { content: content.into(), mapped });
             return Ok(Step::Go);
         }
         let map = TableMap::parse(body)?;
@@ -548,11 +565,14 @@ impl LogDecoder {
             Ok(plan) => {
                 let plan = Arc::new(plan);
                 known.push((content.into(), Arc::clone(&plan)));
-                self.maps.insert(id, Mapped::Rows { table, plan });
+                let mapped = Mapped::Rows { table, plan };
+                self.maps.insert(id, MapOfId { content: content.into(), mapped });
                 Ok(Step::Go)
             }
             Err(mismatch) => {
-                self.maps.insert(id, Mapped::Skip);
+                // Without content, so that the next one is looked at again: while nothing of the table is read, the
+                // notice has no effect.
+                self.maps.insert(id, MapOfId { content: Box::default(), mapped: Mapped::Skip });
                 Ok(Step::Notice(Notice::Stop {
                     reason: format!(
                         "its rows in the log at {} do not have the columns that it had at the start: {mismatch}",
@@ -577,7 +597,7 @@ impl LogDecoder {
             _ => event.body,
         };
         let id = rows::table_id(body)?;
-        let (table, plan) = match self.maps.get(&id) {
+        let (table, plan) = match self.maps.get(&id).map(|known| &known.mapped) {
             Some(Mapped::Rows { table, plan }) if !table.is_stopped() => {
                 (Arc::clone(table), Arc::clone(plan))
             }

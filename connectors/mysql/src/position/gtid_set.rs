@@ -74,7 +74,8 @@ impl GtidSet {
         self.add_interval(uuid, tag, number, number)
     }
 
-    fn add_interval(
+    /// Adds the transactions from `start` to `end`.
+    pub(crate) fn add_interval(
         &mut self,
         uuid: &[u8; 16],
         tag: &str,
