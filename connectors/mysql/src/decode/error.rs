@@ -32,6 +32,14 @@ impl DecodeError {
         DecodeError { what: *fault.0, column: Some(column), offset }
     }
 
+    /// In words, with the column's name.
+    pub fn describe(&self, schema: &TableSchema) -> String {
+        match self.column.and_then(|at| schema.columns().get(at)) {
+            Some(column) => format!("column `{}`: {}", column.name, self.what),
+            None => self.what.to_string(),
+        }
+    }
+
     /// The error of a table whose rows were being decoded; `place` says where they came from (file and position, or the
     /// chunk).
     pub fn into_error(self, schema: &TableSchema, place: impl fmt::Display) -> Error {

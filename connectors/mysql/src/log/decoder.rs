@@ -620,8 +620,9 @@ impl LogDecoder {
             Ok(()) => Ok(Step::Go),
             Err(error) => Ok(Step::Notice(Notice::Stop {
                 reason: format!(
-                    "a row in the log at {} cannot be decoded: {error}",
-                    self.position()
+                    "a row in the log at {} cannot be decoded: {}",
+                    self.position(),
+                    error.describe(table.schema())
                 ),
                 remedy: REMEDY_ROW.into(),
                 scope: StopScope::OnceRead,

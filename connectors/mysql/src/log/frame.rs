@@ -290,6 +290,7 @@ impl FrameBuilder {
         let mut batches = Vec::with_capacity(self.open.len());
         for mut open in self.open.drain(..) {
             self.places[open.table.key.0 as usize] = NO_PLACE;
+            open.table.note_nulled(open.builder.take_nulled());
             let rows = open.builder.finish()?;
             let batch = LogBatch {
                 table: open.table,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cdc_api::{BeforeImages, Op};
+use cdc_api::{BeforeImages, Op, TableSchema};
 
 use super::{
     event::EventError,
@@ -62,7 +62,7 @@ pub(crate) fn append(
         match done {
             // A row without a byte would never end.
             Ok(0) => {
-                failed = Some(RowError("a row image has no bytes".into()));
+                failed = Some(RowError::NoBytes);
                 break;
             }
             Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
@@ -83,20 +83,24 @@ pub(crate) fn append(
     }
 }
 
-/// What is wrong with a row, in words.
+/// What is wrong with a row.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct RowError(String);
-
-impl From<DecodeError> for RowError {
-    fn from(error: DecodeError) -> Self {
-        RowError(error.to_string())
-    }
+pub(crate) enum RowError {
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    #[error(transparent)]
+    Key(#[from] crate::keys::KeyError),
+    #[error("a row image has no bytes")]
+    NoBytes,
 }
 
-impl From<crate::keys::KeyError> for RowError {
-    fn from(error: crate::keys::KeyError) -> Self {
-        RowError(error.to_string())
+impl RowError {
+    /// In words, with the column's name.
+    pub(crate) fn describe(&self, schema: &TableSchema) -> String {
+        match self {
+            RowError::Decode(error) => error.describe(schema),
+            other => other.to_string(),
+        }
     }
 }
 

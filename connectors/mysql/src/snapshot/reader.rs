@@ -62,6 +62,7 @@ struct Desk {
 enum Failed {
     Wire(WireError),
     Row(String),
+    Decode(DecodeError),
     Engine(Error),
 }
 
@@ -174,13 +175,13 @@ impl ChunkReader {
     ) -> ChunkOutcome {
         let error = match failed {
             Failed::Engine(error) => return ChunkOutcome::Broken(error),
+            Failed::Decode(error) => {
+                *desk = None;
+                return undecodable(&error.describe(table.schema()));
+            }
             Failed::Row(reason) => {
                 *desk = None;
-                return ChunkOutcome::Failed {
-                    reason: format!("a row read by SELECT cannot be decoded: {reason}"),
-                    remedy: "see the option that the message names, or report it".into(),
-                    log_end: None,
-                };
+                return undecodable(&reason);
             }
             Failed::Wire(error) => error,
         };
@@ -204,6 +205,14 @@ impl ChunkReader {
             remedy: format!("check the table and the grant SELECT on it: {}", table.id()),
             log_end: end,
         }
+    }
+}
+
+fn undecodable(reason: &str) -> ChunkOutcome {
+    ChunkOutcome::Failed {
+        reason: format!("a row read by SELECT cannot be decoded: {reason}"),
+        remedy: "see the option that the message names, or report it".into(),
+        log_end: None,
     }
 }
 
@@ -359,6 +368,7 @@ impl<'t> Decoding<'t> {
     fn close(&mut self) -> Result<(), Failed> {
         if !self.builder.is_empty() {
             self.closed_bytes += self.builder.bytes();
+            self.table.note_nulled(self.builder.take_nulled());
             self.batches.push(self.builder.finish()?);
         }
         Ok(())
@@ -396,7 +406,7 @@ impl<'t> Decoding<'t> {
 
 impl From<DecodeError> for Failed {
     fn from(error: DecodeError) -> Self {
-        Failed::Row(error.to_string())
+        Failed::Decode(error)
     }
 }
 

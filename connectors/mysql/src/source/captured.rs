@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct CapturedTable {
     /// Wholly Done: rows pass without a look at their keys. Set by the reader; a decoder that sees it late only
     /// computes keys that nobody asks for.
     done: AtomicBool,
+    /// Per column, how many values a policy made null (correctness §7.1).
+    nulled: Vec<AtomicU64>,
     /// Quarantined: nothing of it is decoded any more.
     stopped: AtomicBool,
 }
@@ -42,11 +44,22 @@ impl CapturedTable {
         keys: KeyCodec,
         key_columns: Vec<usize>,
     ) -> Self {
+        let nulled = meta.columns.iter().map(|_| AtomicU64::new(0)).collect();
         let (done, stopped) = (AtomicBool::new(false), AtomicBool::new(false));
         let mut identity_columns = key_columns.clone();
         let sink_key = codec.schema().primary_key();
         identity_columns.extend(sink_key.iter().filter(|at| !key_columns.contains(at)));
-        CapturedTable { key, meta, codec, keys, key_columns, identity_columns, done, stopped }
+        CapturedTable {
+            nulled,
+            key,
+            meta,
+            codec,
+            keys,
+            key_columns,
+            identity_columns,
+            done,
+            stopped,
+        }
     }
 
     pub(crate) fn id(&self) -> &TableId {
@@ -63,6 +76,21 @@ impl CapturedTable {
 
     pub(crate) fn set_done(&self) {
         self.done.store(true, Ordering::Release);
+    }
+
+    /// Counts values that a policy made null, and names each column once.
+    pub(crate) fn note_nulled(&self, nulled: Vec<(usize, u64)>) {
+        for (column, count) in nulled {
+            let Some(counter) = self.nulled.get(column) else { continue };
+            if counter.fetch_add(count, Ordering::Relaxed) == 0 {
+                tracing::warn!(
+                    table = %self.id(),
+                    column = %self.meta.columns[column].name,
+                    "values that are no date or time (such as 0000-00-00) become null; `temporal.invalid: error` and \
+                     `time.out-of-range: error` stop the table instead"
+                );
+            }
+        }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
