@@ -53,13 +53,15 @@ async fn race(kind: ServerKind, options: &[&str], rounds: u64) -> Outcome {
     Ok(())
 }
 
-/// Test the test: with the log position as the only mark, as most tools have it, rows are lost.
+/// Test the test: with the log position as the only mark, as most tools have it, rows are lost. On MySQL, where it happens
+/// within a few rounds; MariaDB loses them too rarely for a test.
 #[tokio::test(flavor = "multi_thread")]
 async fn trusting_the_log_position_loses_rows() -> Outcome {
-    for kind in ServerKind::ALL {
+    for kind in [ServerKind::Mysql] {
         let server = Server::start(kind, &["--sync-binlog=1"]).await?;
         let mut lost = 0;
-        for round in 0..12 {
+        // Chance decides when.
+        for round in 0..60 {
             let database = server.new_database("broken").await?;
             let plan = plan(2000 + round, &database);
             plan.create(&server).await?;

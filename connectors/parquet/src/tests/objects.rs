@@ -143,7 +143,8 @@ async fn objects_are_named_by_the_checkpoint_to_come() {
     let sink = sink(&bucket);
     let mut committer = sink.committer(&context(UUID)).await.unwrap();
     committer.commit(41, &[]).await.unwrap();
-    let mut writer = sink.writer(&context(UUID), 0).await.unwrap();
+    let going_on = SinkContext { next_checkpoint: 42, ..context(UUID) };
+    let mut writer = sink.writer(&going_on, 0).await.unwrap();
     for checkpoint in [42, 43, 44] {
         writer.write(batch("a", &[1], Ops::All(Op::Read), checkpoint)).await.unwrap();
         let files = writer.flush(checkpoint).await.unwrap();
