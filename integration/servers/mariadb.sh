@@ -59,7 +59,9 @@ prepare_mariadb() { cp -a --reflink=auto --sparse=always "$cache/mariadb/templat
 
 command_mariadb() {
   mariadb_command "$cache/mariadb" "$1/data"
-  command+=(--port="$2" --bind-address=127.0.0.1 --socket="$1/socket" --pid-file="$1/pid" --server-id="$2"
+  # A starting server removes temporary tables from its temporary folder: a shared one would be those of others.
+  mkdir -p "$1/tmp"
+  command+=(--tmpdir="$1/tmp" --port="$2" --bind-address=127.0.0.1 --socket="$1/socket" --pid-file="$1/pid" --server-id="$2"
     --log-bin=binlog --binlog-format=ROW --sync-binlog=0
     --ssl-ca="$cache/tls/ca.pem" --ssl-cert="$cache/tls/server-cert.pem" --ssl-key="$cache/tls/server-key.pem")
 }

@@ -56,7 +56,9 @@ prepare_mysql() { cp -a --reflink=auto --sparse=always "$cache/mysql/template" "
 
 command_mysql() {
   mysql_command "$cache/mysql" "$1/data"
-  command+=(--port="$2" --bind-address=127.0.0.1 --socket="$1/socket" --pid-file="$1/pid" --server-id="$2"
+  # A starting server removes temporary tables from its temporary folder: a shared one would be those of others.
+  mkdir -p "$1/tmp"
+  command+=(--tmpdir="$1/tmp" --port="$2" --bind-address=127.0.0.1 --socket="$1/socket" --pid-file="$1/pid" --server-id="$2"
     --log-bin=binlog --sync-binlog=0 --gtid-mode=ON --enforce-gtid-consistency=ON
     --ssl-ca="$cache/tls/ca.pem" --ssl-cert="$cache/tls/server-cert.pem" --ssl-key="$cache/tls/server-key.pem")
 }
