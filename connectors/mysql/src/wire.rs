@@ -22,6 +22,7 @@ pub use binlog::{BinlogNext, BinlogPackets, BinlogRequest, BinlogStart};
 pub use connection::Connection;
 pub use error::WireError;
 pub use options::{ConnectOptions, TlsMode, TlsOptions};
+pub(crate) use payload::Payload;
 pub use query::{ColumnDef, Row, Rows};
 pub use statement::{RowPackets, RowStream, Statement};
 

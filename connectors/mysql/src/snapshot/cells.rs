@@ -1,6 +1,6 @@
 //! The cells of a binary-protocol row, raw: for rows that are no table's rows (ends of a key, weights).
 
-use crate::wire::ColumnDef;
+use crate::wire::{ColumnDef, Payload};
 
 /// Fixed widths of the binary protocol by column type; the rest has a length in front.
 fn width(column_type: u8) -> Option<usize> {
@@ -16,12 +16,11 @@ fn width(column_type: u8) -> Option<usize> {
 /// Splits a row packet into the cells of its columns, without their lengths; none is NULL.
 pub(crate) fn split<'p>(packet: &'p [u8], columns: &[ColumnDef]) -> Option<Vec<Option<&'p [u8]>>> {
     const NULL_BIT_OFFSET: usize = 2;
-    let (&header, rest) = packet.split_first()?;
-    if header != 0 {
+    let mut rest = Payload(packet);
+    if rest.u8().ok()? != 0 {
         return None;
     }
-    let bitmap_len = (columns.len() + NULL_BIT_OFFSET).div_ceil(8);
-    let (bitmap, mut rest) = rest.split_at_checked(bitmap_len)?;
+    let bitmap = rest.bytes((columns.len() + NULL_BIT_OFFSET).div_ceil(8)).ok()?;
     let mut cells = Vec::with_capacity(columns.len());
     for (at, column) in columns.iter().enumerate() {
         let bit = at + NULL_BIT_OFFSET;
@@ -29,33 +28,14 @@ pub(crate) fn split<'p>(packet: &'p [u8], columns: &[ColumnDef]) -> Option<Vec<O
             cells.push(None);
             continue;
         }
-        let length = match width(column.column_type) {
-            Some(width) => width,
-            None => {
-                let (length, used) = length_encoded(rest)?;
-                rest = rest.get(used..)?;
-                length
-            }
+        let cell = match width(column.column_type) {
+            Some(width) => rest.bytes(width).ok()?,
+            // The NULL mark of text rows has no place in a binary row.
+            None => rest.string().ok()??,
         };
-        let (cell, behind) = rest.split_at_checked(length)?;
         cells.push(Some(cell));
-        rest = behind;
     }
     Some(cells)
-}
-
-fn length_encoded(bytes: &[u8]) -> Option<(usize, usize)> {
-    let (&first, rest) = bytes.split_first()?;
-    let len = match first {
-        0..=250 => return Some((usize::from(first), 1)),
-        252 => 2,
-        253 => 3,
-        254 => 8,
-        _ => return None,
-    };
-    let mut raw = [0; 8];
-    raw[..len].copy_from_slice(rest.get(..len)?);
-    Some((usize::try_from(u64::from_le_bytes(raw)).ok()?, 1 + len))
 }
 
 #[cfg(test)]
