@@ -3,10 +3,11 @@
 Starts a private server, loads two tables, and prints each number as the median of several runs beside its goal. All are
 ratios or per CPU-second, so they mean the same on any machine; the number of cores is printed with them.
 
-Environment: BENCH_SERVER=mysql (default) or mariadb, BENCH_RUNS=3, BENCH_ROWS=1000000, CDC_CLI_BIN (default: the
-release build of this repository). Nothing but Python's own library is used.
+Environment: BENCH_SERVER=mysql (default) or mariadb, BENCH_RUNS=3, BENCH_ROWS=1000000, BENCH_ONLY (some of snapshot,
+start, bulk, single, latency, decoder), CDC_CLI_BIN (default: the release build of this repository). Nothing but Python's own library is used.
 """
 
+import datetime
 import os
 import pathlib
 import re
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,6 +26,8 @@ RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 WAIT_SECONDS_MAX = 600
+LATENCY_ROWS_PER_SECOND = 10_000
+LATENCY_ROWS = 100_000
 
 WIDE = """CREATE TABLE bench.wide (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, pad CHAR(60) NOT NULL)"""
 ORDERS = """CREATE TABLE bench.orders (id BIGINT NOT NULL PRIMARY KEY, customer_id INT NOT NULL, status VARCHAR(16) NOT NULL,
@@ -55,6 +59,10 @@ class Database:
 
     def sql(self, statements):
         self.client("--batch", input=statements, text=True)
+
+    def value(self, query):
+        done = self.client("--batch", "--skip-column-names", f"--execute={query}", capture_output=True, text=True)
+        return done.stdout.strip()
 
     def cpu_seconds(self):
         return process_cpu_seconds(self.pid)
@@ -126,6 +134,33 @@ class Run:
         """The sum that the values sink prints at its end."""
         found = re.findall(r"([\d,_]+) rows", self.output.read_text(errors="replace"))
         return int(re.sub(r"[,_]", "", found[-1])) if found else None
+
+
+class LatencyReader:
+    """Reads the printed events and notes how old each row is when it comes."""
+
+    ROW = re.compile(rb"after=\[\d+, (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:\.\d+)?)")
+
+    def __init__(self, stream):
+        self.head, self.rows, self.milliseconds = b"", 0, []
+        self.thread = threading.Thread(target=self.read, args=(stream,), daemon=True)
+        self.thread.start()
+
+    def read(self, stream):
+        rest = b""
+        while True:
+            piece = os.read(stream.fileno(), 1 << 20)
+            if not piece:
+                return
+            now = time.time()
+            self.head = (self.head + piece)[:10_000]
+            lines = (rest + piece).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                if found := self.ROW.search(line):
+                    at = datetime.datetime.fromisoformat(f"{found[1].decode()}T{found[2].decode()}+00:00")
+                    self.milliseconds.append((now - at.timestamp()) * 1000)
+            self.rows = len(self.milliseconds)
 
 
 class Bench:
@@ -207,6 +242,55 @@ class Bench:
         if any([client.wait() for client in clients]):
             sys.exit("the single-row writers failed")
 
+    def latency(self):
+        """From a statement's start on the server to its row on our standard output, at a steady rate."""
+        self.database.sql("CREATE TABLE bench.timed (id BIGINT NOT NULL PRIMARY KEY, at DATETIME(6) NOT NULL, v VARCHAR(40) NOT NULL)")
+        medians, tails = [], []
+        for _ in range(RUNS):
+            self.database.sql("TRUNCATE bench.timed")
+            pipeline = self.pipeline("bench.timed", "  type: values\n", "latest-offset")
+            with open(self.folder / "log", "wb") as log:
+                daemon = subprocess.Popen([self.binary, "run", pipeline], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            seen = LatencyReader(daemon.stdout)
+            deadline = time.monotonic() + WAIT_SECONDS_MAX
+            while b"CreateTableEvent" not in seen.head:
+                if time.monotonic() > deadline or daemon.poll() is not None:
+                    sys.exit("no stream to measure the latency of")
+                time.sleep(0.05)
+            self.write_timed()
+            while seen.rows < LATENCY_ROWS and time.monotonic() < deadline:
+                time.sleep(0.05)
+            daemon.send_signal(signal.SIGTERM)
+            if daemon.wait() != 0 or seen.rows != LATENCY_ROWS:
+                sys.exit(f"{seen.rows} of {LATENCY_ROWS} timed rows came")
+            seen.thread.join()
+            ordered = sorted(seen.milliseconds)
+            medians.append(ordered[len(ordered) // 2])
+            tails.append(ordered[len(ordered) * 99 // 100])
+        rate = f"{LATENCY_ROWS_PER_SECOND:,} rows/s"
+        show(f"commit to values sink at {rate}: median, ms", statistics.median(medians), 5, "at most")
+        show(f"commit to values sink at {rate}: 99th percentile, ms", statistics.median(tails), 50, "at most")
+
+    def write_timed(self):
+        """Statements of ten rows, at an even pace over two connections."""
+        command = [SERVER, "client", KIND, KIND, "--no-defaults", "-h127.0.0.1", f"-P{self.database.port}", "-uroot", "bench"]
+        clients = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(2)]
+        for client in clients:
+            client.stdin.write(b"SET time_zone = '+00:00';\n")
+        begun, batch = time.monotonic(), 10
+        for number in range(LATENCY_ROWS // batch):
+            ahead = number * batch / LATENCY_ROWS_PER_SECOND - (time.monotonic() - begun)
+            if ahead > 0:
+                time.sleep(ahead)
+            rows = ",".join(f"({number * batch + row},SYSDATE(6),'row {row}')" for row in range(batch))
+            client = clients[number % 2]
+            client.stdin.write(f"INSERT INTO timed VALUES {rows};\n".encode())
+            client.stdin.flush()
+        for client in clients:
+            client.stdin.close()
+        if any([client.wait() for client in clients]):
+            sys.exit("the writers of timed rows failed")
+
     def start_and_idle(self):
         begun_to_first, idle = [], []
         for _ in range(RUNS):
@@ -223,6 +307,23 @@ class Bench:
             run.stop()
         show("start to first row, seconds", statistics.median(begun_to_first), 1.0, "at most")
         show("idle CPU, percent of a core", statistics.median(idle), 1.0, "at most")
+
+
+def decoder():
+    """The decoder alone, on recorded events (criterion, `connectors/mysql/benches/decoder.rs`)."""
+    command = ["cargo", "bench", "--package", "cdc-mysql", "--bench", "decoder", "--", "--noplot", "--quiet"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    speeds = {}
+    name = ""
+    for line in text.splitlines():
+        if found := re.match(r"(\S.*/\S+)", line):
+            name = found[1].split("  ")[0].strip()
+        units = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}
+        for low, middle, high in re.findall(r"thrpt:\s+\[(\S+ \S+) (\S+ \S+) (\S+ \S+)\]", line):
+            number, unit = middle.split()
+            kind = "bytes" if unit.endswith("B/s") else "elements"
+            speeds[name, kind] = float(number) * units[unit.removesuffix("B/s").removesuffix("elem/s").removesuffix("i").upper()]
+    print(speeds)
 
 
 def show(what, value, goal, bound):
@@ -243,11 +344,19 @@ def main():
             database.sql(f"CREATE DATABASE bench; {WIDE}; {ORDERS};")
             database.fill("bench.wide", WIDE_ROW, 0, ROWS, 100_000, logged=False)
             database.fill("bench.orders", ORDERS_ROW, 0, ROWS, 100_000, logged=False)
-            bench.snapshot("(id, k, char(120), char(60))", "wide")
-            bench.snapshot("9-column orders", "orders")
-            bench.start_and_idle()
-            bench.drain("bulk inserts", 2 * ROWS, 1_000_000, bench.bulk_inserts)
-            bench.drain("single-row transactions", ROWS // 10 * 2, 300_000, bench.single_inserts)
+            parts = {
+                "snapshot": lambda: (
+                    bench.snapshot("(id, k, char(120), char(60))", "wide"),
+                    bench.snapshot("9-column orders", "orders"),
+                ),
+                "start": bench.start_and_idle,
+                "bulk": lambda: bench.drain("bulk inserts", 2 * ROWS, 1_000_000, bench.bulk_inserts),
+                "single": lambda: bench.drain("single-row transactions", ROWS // 10 * 2, 300_000, bench.single_inserts),
+                "latency": bench.latency,
+                "decoder": decoder,
+            }
+            for part in os.environ.get("BENCH_ONLY", ",".join(parts)).split(","):
+                parts[part]()
     finally:
         database.stop()
 

@@ -410,3 +410,29 @@ async fn without_gtids_rows_are_read_with_locks() -> Outcome {
     daemon.stop(DEADLINE).await?.expect_code(0)?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_falls_silent_is_noticed_and_nothing_is_lost() -> Outcome {
+    for kind in ServerKind::ALL {
+        // Its own server: a stopped one would hold up the other tests.
+        let server = Server::start(kind, &[]).await?;
+        let database = server.new_database("silent").await?;
+        let mut sql = server.connect().await?;
+        sql.run_all(&[
+            &format!("CREATE TABLE {database}.t (id INT PRIMARY KEY, v TEXT)"),
+            &format!("INSERT INTO {database}.t VALUES (1, 'before')"),
+        ])
+        .await?;
+        let (folder, file) = pipeline(&server, &database, "  heartbeat.interval: 1s\n")?;
+        let mut daemon = Daemon::run(&file)?;
+        same(&server, &folder, &database, &["t"]).await?;
+        server.pause().await?;
+        let noticed = daemon.wait_for_log("the log's connection broke", DEADLINE).await;
+        server.resume().await?;
+        noticed?;
+        sql.run(&format!("INSERT INTO {database}.t VALUES (2, 'after')")).await?;
+        same(&server, &folder, &database, &["t"]).await?;
+        daemon.stop(DEADLINE).await?.expect_code(0)?;
+    }
+    Ok(())
+}

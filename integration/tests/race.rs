@@ -30,8 +30,57 @@ fn pipeline(
 ) -> Outcome<std::path::PathBuf> {
     let source = server.source_yaml(&format!(r"{database}.\.*"));
     let sink = folder.parquet_yaml("300ms");
-    let chunks = "  scan.incremental.snapshot.chunk.size: 50\n";
+    let chunks = format!(
+        "  scan.incremental.snapshot.chunk.size: 50\n  tables.exclude: {database}.xa\n"
+    );
     folder.write("pipeline.yaml", &format!("{source}{chunks}{sink}  parallelism: 4\n"))
+}
+
+/// Two-phase transactions on a table beside the captured ones: their groups lie between the others in the log, and while
+/// one is prepared nobody may open a range on its account for ever.
+struct XaWriters {
+    stop: tokio::sync::watch::Sender<bool>,
+    tasks: tokio::task::JoinSet<Outcome<u64>>,
+}
+
+impl XaWriters {
+    async fn start(server: &Server, database: &str) -> Outcome<XaWriters> {
+        let mut sql = server.connect().await?;
+        sql.run(&format!("CREATE TABLE {database}.xa (id INT PRIMARY KEY, v INT)")).await?;
+        let (stop, _) = tokio::sync::watch::channel(false);
+        let mut tasks = tokio::task::JoinSet::new();
+        for writer in 0..2 {
+            let (mut sql, stop, database) =
+                (server.connect().await?, stop.subscribe(), database.to_owned());
+            tasks.spawn(async move {
+                let mut count = 0;
+                while !*stop.borrow() {
+                    let id = count * 2 + writer;
+                    let xid = format!("'{database}-{id}'");
+                    sql.run_all(&[
+                        &format!("XA START {xid}"),
+                        &format!("INSERT INTO {database}.xa VALUES ({id}, {count})"),
+                        &format!("XA END {xid}"),
+                        &format!("XA PREPARE {xid}"),
+                        &format!("XA {} {xid}", if count % 4 == 0 { "ROLLBACK" } else { "COMMIT" }),
+                    ])
+                    .await?;
+                    count += 1;
+                }
+                Ok(count)
+            });
+        }
+        Ok(XaWriters { stop, tasks })
+    }
+
+    /// Ends them; some transactions must have been written.
+    async fn stop(mut self) -> Outcome {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.tasks.join_next().await {
+            assert!(ended?? > 0, "an XA writer wrote nothing");
+        }
+        Ok(())
+    }
 }
 
 async fn race(kind: ServerKind, options: &[&str], rounds: u64) -> Outcome {
@@ -42,11 +91,13 @@ async fn race(kind: ServerKind, options: &[&str], rounds: u64) -> Outcome {
         eprintln!("{options:?} seed {}", plan.seed);
         plan.create(&server).await?;
         let writers = Workload::start(&server, &plan).await?;
+        let xa_writers = XaWriters::start(&server, &database).await?;
         let folder = PipelineFolder::new()?;
         let file = pipeline(&server, &folder, &database)?;
         let mut daemon = Daemon::run(&file)?;
         daemon.wait_for_log("streaming", DEADLINE).await?;
         writers.stop().await?;
+        xa_writers.stop().await?;
         wait_until_same(&server, &folder.lake(), &database, &["w0", "w1"], DEADLINE).await?;
         daemon.stop(DEADLINE).await?.expect_code(0)?;
     }

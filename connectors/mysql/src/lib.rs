@@ -18,5 +18,10 @@ mod log;
 mod snapshot;
 mod source;
 
+/// A recorded log, decoded without a server.
+pub mod replay {
+    pub use crate::log::{LogReplay, Replayed, events};
+}
+
 pub use config::SPEC;
 pub use source::provider;

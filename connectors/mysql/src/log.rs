@@ -2,13 +2,14 @@
 //!
 //! `event` and `payload` read bytes, `statement` reads what statements mean to tables, `decoder` is the state machine over
 //! both, `rows` appends row events to `frame`s, `reader` is the task that keeps the connection, `server` asks the server
-//! about its log.
+//! about its log; `replay` decodes a recorded log without a server.
 
 mod decoder;
 mod event;
 mod frame;
 mod payload;
 mod reader;
+mod replay;
 mod rows;
 mod server;
 mod statement;
@@ -16,4 +17,5 @@ mod statement;
 pub(crate) use decoder::StopScope;
 pub(crate) use frame::{LogBatch, LogFrame, RowKeys, select};
 pub(crate) use reader::{LogItem, LogReader};
+pub use replay::{LogReplay, Replayed, events};
 pub(crate) use server::{before_all, check_resumable, log_end, start_position};

@@ -75,6 +75,11 @@ impl BatchBuilder {
         })
     }
 
+    /// Whether it builds rows of this table version.
+    pub fn is_of(&self, codec: &TableCodec) -> bool {
+        Arc::ptr_eq(&self.codecs, codec.columns())
+    }
+
     /// The schema of its batches.
     pub fn schema(&self) -> &Arc<TableSchema> {
         &self.schema

@@ -15,6 +15,20 @@ use arrow_schema::{ArrowError, DataType, Field};
 
 use super::error::Fault;
 
+/// Takes a vector's content and leaves room for as much again: batches of one table are much alike, and vectors that grow step by step
+/// cost copies and fresh pages. Rows that never come cost address space only.
+fn take_leaving_room<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len() + values.len() / 8);
+    std::mem::replace(values, room)
+}
+
+/// As [`take_leaving_room`], for offsets, which begin with 0.
+fn take_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
+    let taken = take_leaving_room(offsets);
+    offsets.push(0);
+    OffsetBuffer::new(ScalarBuffer::from(taken))
+}
+
 /// Which rows are null. Rows that are not null leave no mark until a null comes behind them, so that they cost nothing.
 #[derive(Debug, Default)]
 struct Nulls(Option<Box<BooleanBufferBuilder>>);
@@ -69,7 +83,7 @@ impl<T: Copy + Default> Fixed<T> {
         T: arrow_buffer::ArrowNativeType,
     {
         let nulls = self.nulls.finish(self.values.len());
-        let values = ScalarBuffer::from(std::mem::take(&mut self.values));
+        let values = ScalarBuffer::from(take_leaving_room(&mut self.values));
         Arc::new(PrimitiveArray::<A>::new(values, nulls).with_data_type(ty.clone()))
     }
 }
@@ -129,9 +143,8 @@ impl Var {
     }
     fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
         let nulls = self.nulls.finish(self.rows());
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        let values = Buffer::from_vec(std::mem::take(&mut self.values));
-        (OffsetBuffer::new(ScalarBuffer::from(offsets)), values, nulls)
+        let values = Buffer::from_vec(take_leaving_room(&mut self.values));
+        (take_offsets(&mut self.offsets), values, nulls)
     }
 }
 
@@ -189,8 +202,7 @@ impl<T> Lists<T> {
             other => Arc::new(Field::new("item", other.clone(), true)),
         };
         let nulls = self.nulls.finish(self.offsets.len() - 1);
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        let offsets = take_offsets(&mut self.offsets);
         Ok(Arc::new(ListArray::try_new(field, offsets, items, nulls)?))
     }
 }

@@ -51,7 +51,7 @@ pub(crate) enum StopScope {
 /// An event may not be longer than this inside a compressed transaction; outside, the wire has its own limit.
 const EVENT_BYTES_MAX: usize = 1 << 30;
 /// A transaction whose rows in this frame came from more log bytes than this is cut into frames.
-const TXN_CUT_BYTES: u64 = 2 << 20;
+const TXN_CUT_BYTES: u64 = 512 << 10;
 const STATEMENT_SHOWN_CHARS: usize = 120;
 
 /// Table ids that are remembered; a server gives new ones all the time.

@@ -157,6 +157,8 @@ pub(crate) struct LogFrame {
 #[derive(Default)]
 pub(crate) struct FrameBuilder {
     open: Vec<OpenBatch>,
+    /// The builders of the last frame's tables by table key, each with room for as many rows again.
+    spare: HashMap<u32, BatchBuilder>,
     /// Index into `open` by table key; `usize::MAX` for none.
     places: Vec<usize>,
     txns: Vec<TxnSpan>,
@@ -211,9 +213,14 @@ impl FrameBuilder {
         }
         if self.places[key] == NO_PLACE {
             self.places[key] = self.open.len();
+            let spare = self.spare.remove(&table.key.0).filter(|spare| spare.is_of(&table.codec));
+            let builder = match spare {
+                Some(builder) => builder,
+                None => BatchBuilder::new(&table.codec, ROWS_EXPECTED)?,
+            };
             self.open.push(OpenBatch {
                 table: Arc::clone(table),
-                builder: BatchBuilder::new(&table.codec, ROWS_EXPECTED)?,
+                builder,
                 ops: Vec::new(),
                 ordinals: Vec::new(),
                 keys: (!table.is_done()).then(RowKeys::default),
@@ -288,10 +295,12 @@ impl FrameBuilder {
         boundary: bool,
     ) -> Result<LogFrame, DecodeError> {
         let mut batches = Vec::with_capacity(self.open.len());
+        self.spare.clear();
         for mut open in self.open.drain(..) {
             self.places[open.table.key.0 as usize] = NO_PLACE;
             open.table.note_nulled(open.builder.take_nulled());
             let rows = open.builder.finish()?;
+            self.spare.insert(open.table.key.0, open.builder);
             let batch = LogBatch {
                 table: open.table,
                 rows,

@@ -36,14 +36,14 @@ pub(crate) enum LogItem {
 }
 
 /// A frame that is larger than this in the log leaves at the next transaction boundary.
-const FRAME_LOG_BYTES_MAX: u64 = 1 << 20;
+const FRAME_LOG_BYTES_MAX: u64 = 256 << 10;
 /// How often the server sends a sign of life while nothing is logged, at the least: it also tells an idle log's position,
 /// for which ranges wait.
 const HEARTBEAT_PERIOD_MAX: Duration = Duration::from_millis(500);
 /// The connection is given up after silence for so many of the periods that the user asked for …
 const SILENT_PERIODS_MAX: u32 = 3;
 /// … but never sooner than this.
-const SILENCE_MIN: Duration = Duration::from_secs(15);
+const SILENCE_MIN: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_LONGEST: Duration = Duration::from_secs(15);
 
