@@ -235,15 +235,20 @@ fn append_cells<const NULLS: bool>(
     row: &mut Cursor<'_>,
 ) -> Result<(), DecodeError> {
     let mut cursor = *row;
-    for (at, ((column, codec), step)) in columns.iter_mut().zip(codecs).zip(steps).enumerate() {
+    let count = steps.len();
+    let (Some(columns), Some(codecs)) = (columns.get_mut(..count), codecs.get(..count)) else {
+        return Err(DecodeError::new("internal: the plan has more columns than the table", 0));
+    };
+    for at in 0..count {
+        let (step, column, codec) = (&steps[at], &mut columns[at], &codecs[at]);
         if NULLS && is_null(nulls, at + null_bit_offset) {
             append_null(column, codec)
                 .map_err(|fault| DecodeError::of_column(fault, at, cursor.at()))?;
             continue;
         }
-        let start = cursor;
+        let start = cursor.at();
         if let Err(fault) = step.append(&mut cursor, column, codec) {
-            return Err(DecodeError::of_column(fault, at, start.at()));
+            return Err(DecodeError::of_column(fault, at, start));
         }
     }
     *row = cursor;

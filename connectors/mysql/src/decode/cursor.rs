@@ -93,16 +93,20 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(wide))
     }
 
-    /// Big-endian of five bytes.
-    #[inline]
-    pub(crate) fn u40_be(&mut self) -> Result<u64, Fault> {
-        let [a, b, c, d, e] = self.array()?;
-        Ok(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
+    /// Big-endian of 1 to 8 bytes. Where eight are left to read, one load does it.
+    #[inline(always)]
+    pub(crate) fn uint_be(&mut self, count: usize) -> Result<u64, Fault> {
+        if let Some(wide) = self.rest.first_chunk::<8>()
+            && (1..=8).contains(&count)
+        {
+            self.rest = &self.rest[count..];
+            return Ok(u64::from_be_bytes(*wide) >> (64 - 8 * count));
+        }
+        self.last_uint_be(count)
     }
 
-    /// Big-endian of 1 to 8 bytes.
-    #[inline]
-    pub(crate) fn uint_be(&mut self, count: usize) -> Result<u64, Fault> {
+    #[inline(never)]
+    fn last_uint_be(&mut self, count: usize) -> Result<u64, Fault> {
         let mut wide = [0; 8];
         let taken = self.take(count)?;
         let start = 8usize.checked_sub(count).ok_or_else(Fault::cut_off)?;

@@ -1,6 +1,6 @@
 //! DECIMAL: packed (the log) and as text (results) into the same `i128`, or the same text above 38 digits.
 
-use super::error::Fault;
+use super::{cursor::Cursor, error::Fault};
 
 /// Bytes that 0 to 9 decimal digits take.
 const DIGIT_BYTES: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
@@ -15,27 +15,41 @@ pub(crate) struct Layout {
     fraction_groups: u8,
     tail_digits: u8,
     scale: u8,
+    /// Bytes of one packed value.
+    bytes: u8,
+    /// Of the short groups at both ends: how many bits they take, and the number they stay below.
+    lead: (u8, u32),
+    tail: (u8, u32),
 }
 
 impl Layout {
     /// A layout for 1 to 65 digits.
     pub(crate) fn new(precision: u8, scale: u8) -> Self {
         let whole = precision.saturating_sub(scale);
-        Layout {
-            lead_digits: whole % 9,
-            whole_groups: whole / 9,
-            fraction_groups: scale / 9,
-            tail_digits: scale % 9,
-            scale,
-        }
+        let (lead_digits, whole_groups) = (whole % 9, whole / 9);
+        let (tail_digits, fraction_groups) = (scale % 9, scale / 9);
+        let short = |digits: u8| {
+            let bytes = DIGIT_BYTES[usize::from(digits)] as u8;
+            (8 * bytes, POW10[usize::from(digits)])
+        };
+        let (lead, tail) = (short(lead_digits), short(tail_digits));
+        let bytes = lead.0 / 8 + 4 * (whole_groups + fraction_groups) + tail.0 / 8;
+        Layout { lead_digits, whole_groups, fraction_groups, tail_digits, scale, bytes, lead, tail }
     }
 
     /// Bytes of one packed value.
     #[inline]
     pub(crate) fn bytes(&self) -> usize {
-        DIGIT_BYTES[usize::from(self.lead_digits)]
-            + 4 * usize::from(self.whole_groups + self.fraction_groups)
-            + DIGIT_BYTES[usize::from(self.tail_digits)]
+        usize::from(self.bytes)
+    }
+
+    /// The unscaled value of the cell at the cursor, for at most 38 digits.
+    #[inline(always)]
+    pub(crate) fn read_unscaled(&self, cursor: &mut Cursor<'_>) -> Result<i128, Fault> {
+        match self.bytes {
+            1..=8 => Ok(i128::from(self.unscaled_short(cursor.uint_be(self.bytes())?)?)),
+            _ => self.unscaled_long(cursor.take(self.bytes())?),
+        }
     }
 
     /// Hands each group as (value, digits), highest first; says whether the value is negative.
@@ -70,40 +84,26 @@ impl Layout {
         Ok(negative)
     }
 
-    /// The unscaled value, for at most 38 digits.
-    #[inline]
-    pub(crate) fn unscaled(&self, packed: &[u8]) -> Result<i128, Fault> {
-        match packed.len() {
-            1..=8 => self.unscaled_short(packed).map(i128::from),
-            _ => self.unscaled_long(packed),
-        }
-    }
-
     /// A value of at most eight bytes, which is at most 18 digits: groups are cut off one 64-bit number from below.
-    #[inline]
-    fn unscaled_short(&self, packed: &[u8]) -> Result<i64, Fault> {
-        if packed.len() != self.bytes() {
-            return Err(Fault::cut_off());
-        }
-        let mut rest = packed.iter().fold(0u64, |rest, &byte| rest << 8 | u64::from(byte));
-        let bits = 8 * packed.len();
+    #[inline(always)]
+    fn unscaled_short(&self, packed: u64) -> Result<i64, Fault> {
+        let bits = 8 * u32::from(self.bytes);
         let sign = 1u64 << (bits - 1);
-        let negative = rest & sign == 0;
-        rest ^= if negative { u64::MAX >> (64 - bits) } else { 0 } ^ sign;
+        let negative = packed & sign == 0;
+        let mut rest = packed ^ sign ^ if negative { u64::MAX >> (64 - bits) } else { 0 };
         let (mut value, mut weight, mut is_digits) = (0u64, 1u64, true);
-        let mut cut = |digits: usize| {
-            let bits = 8 * DIGIT_BYTES[digits];
+        let mut cut = |bits: u8, below: u32| {
             let group = rest & ((1u64 << bits) - 1);
-            rest = rest.checked_shr(bits as u32).unwrap_or(0);
-            is_digits &= group < u64::from(POW10[digits]) || digits == 0;
+            rest >>= bits;
+            is_digits &= group < u64::from(below);
             value = value.wrapping_add(group.wrapping_mul(weight));
-            weight = weight.wrapping_mul(u64::from(POW10[digits]));
+            weight = weight.wrapping_mul(u64::from(below));
         };
-        cut(usize::from(self.tail_digits));
+        cut(self.tail.0, self.tail.1);
         for _ in 0..self.fraction_groups + self.whole_groups {
-            cut(9);
+            cut(32, POW10[9]);
         }
-        cut(usize::from(self.lead_digits));
+        cut(self.lead.0, self.lead.1);
         if !is_digits {
             return Err(no_digits());
         }
@@ -230,6 +230,10 @@ mod tests {
 
     use super::*;
 
+    fn unscaled(layout: Layout, packed: &[u8]) -> Result<i128, Fault> {
+        layout.read_unscaled(&mut Cursor::new(packed))
+    }
+
     /// Packs a value as the server's manual describes the format, independent of the reader.
     fn pack(digits: &str, precision: u8, scale: u8) -> Vec<u8> {
         let negative = digits.starts_with('-');
@@ -257,9 +261,9 @@ mod tests {
         let packed = [0x81, 0x0D, 0xFB, 0x38, 0xD2, 0x04, 0xD2];
         let layout = Layout::new(14, 4);
         assert_eq!(layout.bytes(), 7);
-        assert_eq!(layout.unscaled(&packed), Ok(12_345_678_901_234));
+        assert_eq!(unscaled(layout, &packed), Ok(12_345_678_901_234));
         let negative: Vec<u8> = packed.iter().map(|byte| !byte).collect();
-        assert_eq!(layout.unscaled(&negative), Ok(-12_345_678_901_234));
+        assert_eq!(unscaled(layout, &negative), Ok(-12_345_678_901_234));
         let mut text = Vec::new();
         layout.write_text(&negative, &mut text).unwrap();
         assert_eq!(text, b"-1234567890.1234");
@@ -267,9 +271,9 @@ mod tests {
 
     #[test]
     fn impossible_groups_are_refused() {
-        assert!(Layout::new(9, 0).unscaled(&[0xFF, 0xFF, 0xFF, 0xFF]).is_err());
-        assert!(Layout::new(2, 0).unscaled(&[0x80 | 100]).is_err());
-        assert!(Layout::new(9, 0).unscaled(&[0x80]).is_err());
+        assert!(unscaled(Layout::new(9, 0), &[0xFF, 0xFF, 0xFF, 0xFF]).is_err());
+        assert!(unscaled(Layout::new(2, 0), &[0x80 | 100]).is_err());
+        assert!(unscaled(Layout::new(9, 0), &[0x80]).is_err());
         for text in ["", "-", "1e3", "1.2.3", "12345", "1.234"] {
             assert!(unscaled_of_text(text.as_bytes(), 5, 2).is_err(), "{text}");
         }
@@ -313,7 +317,7 @@ mod tests {
             prop_assert_eq!(from_packed, from_text);
             if precision <= 38 {
                 let expected = unscaled_of_text(text.as_bytes(), precision, scale);
-                prop_assert_eq!(layout.unscaled(&packed), expected);
+                prop_assert_eq!(unscaled(layout, &packed), expected);
             }
         }
 
@@ -324,7 +328,7 @@ mod tests {
             scale in 0u8..=38,
         ) {
             let layout = Layout::new(precision, scale.min(precision));
-            let _ = layout.unscaled(&packed);
+            let _ = unscaled(layout, &packed);
             let _ = layout.write_text(&packed, &mut Vec::new());
             let _ = unscaled_of_text(&packed, precision.min(38), scale.min(38));
         }

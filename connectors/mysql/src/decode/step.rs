@@ -44,7 +44,7 @@ impl Extent {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn cell<'a>(self, cursor: &mut Cursor<'a>) -> Result<&'a [u8], Fault> {
         let length = match self {
             Extent::Fixed(length) => usize::from(length),
@@ -55,6 +55,18 @@ impl Extent {
             Extent::Lenenc => return cursor.lenenc_bytes(),
         };
         cursor.take(length)
+    }
+
+    /// The cell, and the 16 bytes that begin with it where there are so many: a short cell is copied by one load of them.
+    #[inline(always)]
+    fn cell_with_head<'a>(
+        self,
+        cursor: &mut Cursor<'a>,
+    ) -> Result<(&'a [u8], Option<&'a [u8; 16]>), Fault> {
+        let all = cursor.rest();
+        let cell = self.cell(cursor)?;
+        let begin = all.len() - cursor.rest().len() - cell.len();
+        Ok((cell, all.get(begin..).and_then(<[u8]>::first_chunk)))
     }
 }
 
@@ -191,6 +203,7 @@ impl Step {
         use Step as S;
         let builder = &mut column.builder;
         match *self {
+            S::Truth => push_truth(cursor.u8()?, builder)?,
             S::I8 => builder.i8()?.push(cursor.u8()? as i8),
             S::U8 => builder.i16()?.push(i16::from(cursor.u8()?)),
             S::I16 => builder.i16()?.push(cursor.u16()? as i16),
@@ -204,25 +217,24 @@ impl Step {
             S::F32 => builder.f32()?.push(f32::from_bits(cursor.u32()?)),
             S::F64 => builder.f64()?.push(f64::from_bits(cursor.u64()?)),
             S::Utf8(extent) => {
-                return text::push_utf8(extent.cell(cursor)?, builder.utf8()?, codec);
+                let (cell, head) = extent.cell_with_head(cursor)?;
+                return text::push_short_utf8(cell, head, builder.utf8()?, codec);
             }
             S::Bytes(extent) => return builder.binary()?.push(extent.cell(cursor)?),
             S::Decimal(layout) => {
-                builder.decimal()?.push(layout.unscaled(cursor.take(layout.bytes())?)?);
+                builder.decimal()?.push(layout.read_unscaled(cursor)?);
             }
             S::Date => {
                 let civil = Civil::of_packed_date(cursor.u24()?);
                 return push_date(civil, column, codec);
             }
             S::Datetime(fraction) => {
-                let packed = cursor.u40_be()?;
-                let micro = stored_fraction(cursor, fraction)?;
+                let (packed, micro) = whole_and_fraction(cursor, 5, fraction)?;
                 return push_datetime(Civil::of_packed(packed, micro)?, column, codec);
             }
             S::Timestamp(fraction) => {
-                let seconds = u32::from_be_bytes(cursor.array()?);
-                let micro = stored_fraction(cursor, fraction)?;
-                return push_timestamp(seconds, micro, column, codec);
+                let (seconds, micro) = whole_and_fraction(cursor, 4, fraction)?;
+                return push_timestamp(seconds as u32, micro, column, codec);
             }
             _ => {
                 let cell = self.cell(cursor)?;
@@ -244,7 +256,6 @@ impl Step {
         let builder = &mut column.builder;
         let mut cursor = Cursor::new(cell);
         match *self {
-            S::Truth => push_truth(u64::from(cursor.u8()?), builder)?,
             S::BitTruth(_) => push_bit_truth(cell, builder)?,
             S::Bits { bytes, .. } if cell.len() == usize::from(bytes) => {
                 return builder.binary()?.push(cell);
@@ -309,29 +320,36 @@ impl Step {
     }
 }
 
-#[inline]
-fn stored_fraction(cursor: &mut Cursor<'_>, bytes: u8) -> Result<u32, Fault> {
-    match bytes {
-        0 => Ok(0),
-        bytes => {
-            let bytes = usize::from(bytes);
-            let stored =
-                cursor.take(bytes)?.iter().fold(0, |stored, &byte| stored << 8 | u64::from(byte));
-            temporal::fraction_micros(stored, bytes)
-        }
-    }
+/// Big-endian: `whole` bytes of date and time, then 0 to 3 bytes of fraction, given in microseconds.
+#[inline(always)]
+fn whole_and_fraction(
+    cursor: &mut Cursor<'_>,
+    whole: usize,
+    fraction: u8,
+) -> Result<(u64, u32), Fault> {
+    let fraction = usize::from(fraction.min(3));
+    let stored = cursor.uint_be(whole + fraction)?;
+    let bits = 8 * fraction;
+    let micro = temporal::fraction_micros(stored & ((1 << bits) - 1), fraction)?;
+    Ok((stored >> bits, micro))
 }
 
-fn push_truth(value: u64, builder: &mut ColumnBuilder) -> Result<(), Fault> {
+#[inline(always)]
+fn push_truth(value: u8, builder: &mut ColumnBuilder) -> Result<(), Fault> {
     if value > 1 {
-        return Err(Fault::new(format!(
-            "value {} in a TINYINT(1) that is read as BOOLEAN; `treat-tinyint1-as-boolean.enabled: false` reads it as \
-             TINYINT",
-            value as u8 as i8
-        )));
+        return Err(no_truth(value));
     }
     builder.bits()?.push(value == 1);
     Ok(())
+}
+
+#[cold]
+fn no_truth(value: u8) -> Fault {
+    Fault::new(format!(
+        "value {} in a TINYINT(1) that is read as BOOLEAN; `treat-tinyint1-as-boolean.enabled: false` reads it as \
+         TINYINT",
+        value as i8
+    ))
 }
 
 fn push_bit_truth(cell: &[u8], builder: &mut ColumnBuilder) -> Result<(), Fault> {
@@ -368,7 +386,7 @@ fn push_date(civil: Civil, column: &mut ColumnState, codec: &ColumnCodec) -> Res
     }
 }
 
-#[inline]
+#[inline(always)]
 fn push_datetime(civil: Civil, column: &mut ColumnState, codec: &ColumnCodec) -> Result<(), Fault> {
     match civil.micros()? {
         Some(micros) => {

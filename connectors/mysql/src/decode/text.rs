@@ -7,13 +7,38 @@ use crate::types::{Charset, ColumnCodec};
 const REPLACEMENT: &str = "\u{FFFD}";
 
 /// Appends text that is stored as UTF-8.
-#[inline]
+#[inline(never)]
 pub(crate) fn push_utf8(bytes: &[u8], var: &mut Var, codec: &ColumnCodec) -> Result<(), Fault> {
     // Most text is short and ASCII, which is told in a few instructions.
     if bytes.is_ascii() {
         return var.push(bytes);
     }
     push_beyond_ascii(bytes, var, codec)
+}
+
+/// As [`push_utf8`], for cells that are mostly shorter than 16 bytes; `head` are the 16 bytes that begin with the cell.
+#[inline(always)]
+pub(crate) fn push_short_utf8(
+    bytes: &[u8],
+    head: Option<&[u8; 16]>,
+    var: &mut Var,
+    codec: &ColumnCodec,
+) -> Result<(), Fault> {
+    match head {
+        Some(head) if bytes.len() <= head.len() && is_ascii(head, bytes.len()) => {
+            var.push_head(head, bytes.len())
+        }
+        _ => push_utf8(bytes, var, codec),
+    }
+}
+
+/// Whether the first `count` bytes are ASCII.
+#[inline(always)]
+fn is_ascii(head: &[u8; 16], count: usize) -> bool {
+    const HIGH_BITS: u128 = u128::from_ne_bytes([0x80; 16]);
+    let beyond = 128 - 8 * count as u32;
+    let high_bits = u128::from_le_bytes(*head) & HIGH_BITS;
+    high_bits.checked_shl(beyond).unwrap_or(0) == 0
 }
 
 #[inline(never)]
