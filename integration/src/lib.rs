@@ -5,6 +5,7 @@
 //!
 //! - [`Server`]: a MySQL or MariaDB server, shared by a test binary or private with its own options;
 //! - [`Daemon`] and [`PipelineFolder`]: the real binary with a pipeline file in a folder of its own;
+//! - [`arrow_text`]: one Arrow cell as text;
 //! - [`LakeTable`] and [`table_content`]: what the sink wrote and what the database holds, as comparable text;
 //! - [`Workload`]: seeded concurrent writers.
 //!
@@ -29,6 +30,7 @@ pub use failure::{Failure, Outcome};
 pub use instance::{Instance, tls_folder};
 pub use lake::{LakeRow, LakeTable};
 pub use random::Random;
+pub use render::arrow_text;
 pub use server::{Server, ServerKind};
 pub use sql::Sql;
 pub use wait::wait_until;

@@ -17,8 +17,8 @@ use crate::{Failure, Outcome};
 
 const DAY_US: i64 = 86_400_000_000;
 
-/// One cell of an Arrow array.
-pub(crate) fn arrow_text(array: &ArrayRef, row: usize) -> Outcome<Option<String>> {
+/// One cell of an Arrow array as text; None for NULL.
+pub fn arrow_text(array: &ArrayRef, row: usize) -> Outcome<Option<String>> {
     if array.is_null(row) {
         return Ok(None);
     }

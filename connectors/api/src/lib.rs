@@ -25,7 +25,7 @@ pub use sink::{
     Partitioning, Recovery, SinkCapabilities, SinkContext, SinkWriter,
 };
 pub use source::{
-    EventSource, EventSourceProvider, Finding, Preflight, QuarantinedTable, Severity,
+    EventSource, EventSourceProvider, Finding, NulledColumn, Preflight, QuarantinedTable, Severity,
     SourceContext, SourceEvent, SourcePhase, SourceProgress, SourceState, TablePlan,
 };
 pub use table::{Column, DefaultValue, TableId, TableSchema};

@@ -123,6 +123,20 @@ pub struct SourceProgress {
     pub waiting: Option<String>,
     /// Tables that stopped.
     pub quarantined: Vec<QuarantinedTable>,
+    /// Columns in which a policy made values null.
+    pub nulled: Vec<NulledColumn>,
+}
+
+/// A column that holds values which its type downstream cannot have and which a policy makes null, such as the date
+/// 0000-00-00.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NulledColumn {
+    /// Its table.
+    pub table: TableId,
+    /// Its name.
+    pub column: String,
+    /// How many such values were met since this process started; some may be met twice.
+    pub values: u64,
 }
 
 /// What a source gives, in order.

@@ -10,6 +10,7 @@ pub mod session;
 pub mod table;
 
 mod grants;
+mod members;
 mod tables_check;
 
 pub use discover::{Discovery, discover, table};

@@ -4,7 +4,11 @@ use cdc_api::TableId;
 use cdc_incremental::{Bound, Key};
 
 use super::{
-    Form, KeyError, KeyLiteral, KeyRefused, component::Component, order::successor, value::Value,
+    Form, KeyError, KeyLiteral, KeyRefused,
+    component::Component,
+    literal::cut,
+    order::successor,
+    value::{Value, hex_literal},
     weight::PendingKey,
 };
 use crate::{
@@ -162,6 +166,25 @@ impl KeyCodec {
         let mut values = Vec::with_capacity(self.components.len());
         self.read(cells, form, |_, component, value| values.push(component.literal(&value)))?;
         Ok(KeyLiteral::new(values))
+    }
+
+    /// The key in words for a message: as a condition that the server understands, as far as its cells can be read.
+    #[cold]
+    pub fn describe<'c>(
+        &self,
+        cells: impl IntoIterator<Item = Option<&'c [u8]>>,
+        form: Form,
+    ) -> String {
+        let condition = |(component, cell): (&Component, Option<&[u8]>)| {
+            let Some(cell) = cell else { return format!("{} IS NULL", component.quoted) };
+            let value = match component.read(cell, form) {
+                Some(value) => component.shown(&value),
+                None => hex_literal(cell, 0),
+            };
+            format!("{} = {}", component.quoted, cut(&value))
+        };
+        let conditions: Vec<String> = self.components.iter().zip(cells).map(condition).collect();
+        conditions.join(" AND ")
     }
 
     /// The bound behind all keys whose first column is at most `value`; none when there can be none behind it.

@@ -205,6 +205,21 @@ impl Component {
         }
     }
 
+    /// The value as a message shows it: plain text as it is, all else as the server's literal.
+    pub(super) fn shown(&self, value: &Value<'_>) -> String {
+        match (value, &self.ty) {
+            (Value::Text(text), KeyType::Text(ty)) if !is_wide(&ty.charset) => {
+                let plain =
+                    |byte: &u8| matches!(byte, b' '..=b'~' if !matches!(byte, b'\'' | b'\\'));
+                match std::str::from_utf8(text) {
+                    Ok(shown) if text.iter().all(plain) => format!("'{shown}'"),
+                    _ => self.literal(value),
+                }
+            }
+            _ => self.literal(value),
+        }
+    }
+
     /// The value in SQL, so that comparing the column with it uses the column's collation and index.
     pub(super) fn literal(&self, value: &Value<'_>) -> String {
         match (value, &self.ty) {

@@ -27,7 +27,17 @@ impl KeyLiteral {
 
 impl fmt::Display for KeyLiteral {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "({})", self.values.join(", "))
+        let values: Vec<String> = self.values.iter().map(|value| cut(value)).collect();
+        write!(f, "({})", values.join(", "))
+    }
+}
+
+/// As much of a literal as a message shows.
+pub(super) fn cut(literal: &str) -> String {
+    const SHOWN_CHARS: usize = 120;
+    match literal.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", literal.get(..end).unwrap_or_default()),
+        None => literal.to_owned(),
     }
 }
 

@@ -78,7 +78,7 @@ pub(crate) fn append(
         None => Ok(()),
         Some(error) => {
             frame.cut_row(ordinal);
-            Err(error)
+            Err(error.of_row(table, plan, event.kind, rest))
         }
     }
 }
@@ -92,13 +92,44 @@ pub(crate) enum RowError {
     Key(#[from] crate::keys::KeyError),
     #[error("a row image has no bytes")]
     NoBytes,
+    #[error("{error} (the row with {key})")]
+    OfRow { error: Box<RowError>, key: String },
 }
 
 impl RowError {
-    /// In words, with the column's name.
+    /// With the key of the row at the start of `images`; of an update, the row as it is now. Nothing is added when the key
+    /// cannot be reached either.
+    #[cold]
+    fn of_row(
+        self,
+        table: &CapturedTable,
+        plan: &BinlogPlan,
+        kind: RowsKind,
+        images: &[u8],
+    ) -> RowError {
+        let now = match kind {
+            RowsKind::Update => {
+                plan.skip_image(images).ok().and_then(|length| images.get(length..))
+            }
+            RowsKind::Write | RowsKind::Delete => Some(images),
+        };
+        let mut cells = Vec::new();
+        match now.map(|image| plan.key_cells(image, &table.key_columns, &mut cells)) {
+            Some(Ok(())) => RowError::OfRow {
+                key: table.keys.describe(cells.iter().map(|cell| cell.bytes), Form::Log),
+                error: Box::new(self),
+            },
+            _ => self,
+        }
+    }
+
+    /// In words, with the column's name and the row's key.
     pub(crate) fn describe(&self, schema: &TableSchema) -> String {
         match self {
             RowError::Decode(error) => error.describe(schema),
+            RowError::OfRow { error, key } => {
+                format!("{} (the row with {key})", error.describe(schema))
+            }
             other => other.to_string(),
         }
     }

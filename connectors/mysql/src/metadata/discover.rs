@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use cdc_api::{QuarantinedTable, TableId};
 
 use super::{
+    members,
     server::flavor_of,
     table::{ColumnMeta, TableMeta},
 };
@@ -59,7 +60,12 @@ pub async fn discover(
     for (database, mut names) in selected {
         names.sort_unstable();
         for names in names.chunks(TABLES_PER_STATEMENT) {
-            found.tables.extend(describe(connection, &database, names).await?);
+            for mut table in describe(connection, &database, names).await? {
+                match members::complete(connection, &mut table).await? {
+                    None => found.tables.push(table),
+                    Some(refused) => found.refused.push(refused),
+                }
+            }
         }
     }
     found.tables.sort_by(|a, b| a.id.cmp(&b.id));
@@ -75,7 +81,12 @@ pub async fn table(
     id: &TableId,
 ) -> Result<Option<TableMeta>, WireError> {
     let Some(database) = id.schema.as_deref() else { return Ok(None) };
-    Ok(describe(connection, database, &[id.table.to_string()]).await?.pop())
+    let Some(mut table) = describe(connection, database, &[id.table.to_string()]).await?.pop()
+    else {
+        return Ok(None);
+    };
+    let refused = members::complete(connection, &mut table).await?;
+    Ok(refused.is_none().then_some(table))
 }
 
 fn versioned(table: TableId) -> QuarantinedTable {

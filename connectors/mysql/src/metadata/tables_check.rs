@@ -7,7 +7,7 @@ use super::{
     grants::Grants,
     preflight::finding,
     server::ServerInfo,
-    table::{ColumnMeta, TableMeta},
+    table::TableMeta,
 };
 use crate::{
     config::MySqlConfig,
@@ -39,24 +39,7 @@ pub fn refusal(table: &TableMeta) -> Option<(String, String)> {
             format!("ALTER TABLE {} ADD PRIMARY KEY (…)", quoted(id)),
         ));
     }
-    table.columns.iter().find(|column| has_unreadable_member(column)).map(|column| {
-        let name = &column.name;
-        (
-            format!("column \"{name}\" of table \"{id}\" has an ENUM or SET member with a `?`, which is also how the server prints a character that its metadata cannot hold"),
-            format!("rename the member, or list {id} in tables.exclude"),
-        )
-    })
-}
-
-/// Both servers keep member lists in three-byte UTF-8 for metadata: an emoji among them reads as `?`, while rows have
-/// the emoji. A member that truly is a question mark cannot be told apart.
-fn has_unreadable_member(column: &ColumnMeta) -> bool {
-    let has_members = matches!(column.data_type.as_str(), "enum" | "set");
-    let four_bytes = matches!(
-        column.charset.as_deref(),
-        Some("utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030")
-    );
-    has_members && four_bytes && column.column_type.contains('?')
+    None
 }
 
 /// Checks what was discovered.
@@ -214,32 +197,6 @@ mod tests {
         assert!(reason.contains("shop.orders") && remedy.contains("ADD PRIMARY KEY"));
         let (reason, remedy) = refusal(&table("MyISAM", vec![0], vec![])).unwrap();
         assert!(reason.contains("MyISAM") && remedy.ends_with("ENGINE = InnoDB"));
-    }
-
-    #[test]
-    fn members_that_metadata_cannot_hold_are_refused() {
-        let mut table = table("InnoDB", vec![0], vec![]);
-        let mut column = ColumnMeta {
-            name: "mood".into(),
-            data_type: "enum".into(),
-            column_type: "enum('?','b')".into(),
-            length: Some(1),
-            precision: None,
-            scale: None,
-            fraction: None,
-            charset: Some("utf8mb4".into()),
-            collation: None,
-            nullable: false,
-            default: None,
-            extra: String::new(),
-            generated: String::new(),
-            comment: String::new(),
-        };
-        table.columns = vec![column.clone()];
-        assert!(refusal(&table).is_some_and(|(reason, _)| reason.contains("\"mood\"")));
-        column.charset = Some("latin1".into());
-        table.columns = vec![column];
-        assert_eq!(refusal(&table), None);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl ChunkReader {
                         delay = RETRY_FIRST;
                         ChunkOutcome::Read(rows)
                     }
-                    Err(failed) => self.explain(failed, &mut desk, &table).await,
+                    Err(failed) => self.explain(failed, &mut desk, &job).await,
                 },
                 Err(error) => ChunkOutcome::Broken(error),
             };
@@ -171,17 +171,18 @@ impl ChunkReader {
         &self,
         failed: Failed,
         desk: &mut Option<Desk>,
-        table: &CapturedTable,
+        job: &ChunkJob,
     ) -> ChunkOutcome {
+        let table = &*job.table;
         let error = match failed {
             Failed::Engine(error) => return ChunkOutcome::Broken(error),
             Failed::Decode(error) => {
                 *desk = None;
-                return undecodable(&error.describe(table.schema()));
+                return undecodable(job, &error.describe(table.schema()));
             }
             Failed::Row(reason) => {
                 *desk = None;
-                return undecodable(&reason);
+                return undecodable(job, &reason);
             }
             Failed::Wire(error) => error,
         };
@@ -208,9 +209,14 @@ impl ChunkReader {
     }
 }
 
-fn undecodable(reason: &str) -> ChunkOutcome {
+fn undecodable(job: &ChunkJob, reason: &str) -> ChunkOutcome {
+    let bound = |bound: &Option<Bound<KeyLiteral>>, none: &str| {
+        bound.as_ref().map_or_else(|| none.to_owned(), |bound| bound.literal.to_string())
+    };
+    let from = bound(&job.interval.low, "its first key");
+    let to = bound(&job.interval.high, "its last key");
     ChunkOutcome::Failed {
-        reason: format!("a row read by SELECT cannot be decoded: {reason}"),
+        reason: format!("a row read by SELECT from {from} to {to} cannot be decoded: {reason}"),
         remedy: "see the option that the message names, or report it".into(),
         log_end: None,
     }
@@ -345,7 +351,9 @@ impl<'t> Decoding<'t> {
         let mut key_cells = Vec::with_capacity(columns.len());
         let mut weights = Vec::new();
         for packet in packets {
-            self.builder.append_row(&self.plan, packet)?;
+            if let Err(error) = self.builder.append_row(&self.plan, packet) {
+                return Err(self.failed(&error, packet));
+            }
             self.plan.key_cells(packet, columns, &mut key_cells)?;
             if codec.needs_weights() {
                 let all = cells::split(packet, &self.columns)
@@ -363,6 +371,19 @@ impl<'t> Decoding<'t> {
             self.last = Some(literal);
         }
         Ok(())
+    }
+
+    /// The row that cannot be decoded, by its key.
+    #[cold]
+    fn failed(&self, error: &DecodeError, packet: &[u8]) -> Failed {
+        let mut reason = error.describe(self.table.schema());
+        let mut cells = Vec::new();
+        if self.plan.key_cells(packet, &self.table.key_columns, &mut cells).is_ok() {
+            let cells = cells.iter().map(|cell| cell.bytes);
+            let key = self.table.keys.describe(cells, Form::Result);
+            reason.push_str(&format!(" (the row with {key})"));
+        }
+        Failed::Row(reason)
     }
 
     fn close(&mut self) -> Result<(), Failed> {

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use cdc_api::{TableId, TableSchema};
+use cdc_api::{NulledColumn, TableId, TableSchema};
 use cdc_incremental::TableKey;
 
 use crate::{keys::KeyCodec, metadata::TableMeta, types::TableCodec};
@@ -91,6 +91,18 @@ impl CapturedTable {
                 );
             }
         }
+    }
+
+    /// The columns in which values were made null.
+    pub(crate) fn nulled(&self) -> impl Iterator<Item = NulledColumn> {
+        self.meta.columns.iter().zip(&self.nulled).filter_map(|(column, values)| {
+            let values = values.load(Ordering::Relaxed);
+            (values > 0).then(|| NulledColumn {
+                table: self.id().clone(),
+                column: column.name.clone(),
+                values,
+            })
+        })
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -191,6 +191,7 @@ impl EventSource for MySqlSource {
             caught_up: self.items.is_empty(),
             waiting: self.stats.waiting.clone().filter(|_| copying),
             quarantined: self.quarantined.clone(),
+            nulled: self.catalog.tables().iter().flat_map(|table| table.nulled()).collect(),
         }
     }
 }

@@ -38,6 +38,27 @@ pub(super) fn parse_members(column_type: &str) -> Option<Arc<[Box<str>]>> {
     }
 }
 
+/// The reverse of [`parse_members`], for a `data_type` of `enum` or `set`.
+pub(crate) fn spell_members(data_type: &str, members: &[String]) -> String {
+    let mut spelled = format!("{data_type}(");
+    for (nth, member) in members.iter().enumerate() {
+        spelled.push_str(if nth == 0 { "'" } else { ",'" });
+        for character in member.chars() {
+            match character {
+                '\'' => spelled.push_str("''"),
+                '\\' => spelled.push_str("\\\\"),
+                '\n' => spelled.push_str("\\n"),
+                '\r' => spelled.push_str("\\r"),
+                '\0' => spelled.push_str("\\0"),
+                other => spelled.push(other),
+            }
+        }
+        spelled.push('\'');
+    }
+    spelled.push(')');
+    spelled
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +73,13 @@ mod tests {
         check("enum('a','b')", &["a", "b"]);
         check("enum('')", &[""]);
         check(r"set('it''s','a\\b','c\nd',')','é,')", &["it's", r"a\b", "c\nd", ")", "é,"]);
+    }
+
+    #[test]
+    fn what_is_spelled_is_read_again() {
+        let members = ["a,b", "it's", "", r"\", "\r\n\0", "😀", "?"];
+        let spelled = spell_members("set", &members.map(str::to_owned));
+        check(&spelled, &members);
     }
 
     #[test]
