@@ -127,6 +127,13 @@ impl<'a> Reader<'a> {
             self.fault(Fault::new(path, format!("is refused: {why}")).at(entry.key_span.clone()));
             return None;
         }
+        // A word that YAML takes for nothing: `temporal.invalid: null` means what it says.
+        if let (Value::Null, OptionType::OneOf(words)) = (&entry.value.value, &spec.ty)
+            && let Some(word) = words.iter().find(|word| **word == "null")
+            && self.text.get(self.value_span(entry)) == Some(*word)
+        {
+            return Some(word);
+        }
         let scalar = self.scalar(path, entry)?;
         if let OptionClass::NoEffect(why) = spec.class {
             self.notice(path, &entry.key_span, format!("has no effect: {why}"));

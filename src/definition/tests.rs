@@ -21,6 +21,8 @@ static SOURCE: ConnectorSpec = ConnectorSpec {
         OptionSpec::new("tables", OptionType::Tables, "tables").required(),
         OptionSpec::new("scan.startup.mode", OptionType::OneOf(&["initial", "snapshot"]), "mode")
             .default("initial"),
+        OptionSpec::new("invalid", OptionType::OneOf(&["null", "error"]), "policy")
+            .default("null"),
         OptionSpec::new("chunk-meta.*", OptionType::Text, "chunks")
             .no_effect("chunks have no groups here"),
         OptionSpec::new("debezium.column.*", OptionType::Text, "columns")
@@ -98,6 +100,18 @@ fn read_text(text: &str) -> Result<Definition, Box<Report>> {
 fn faults(text: &str) -> Vec<(String, String)> {
     let report = read_text(text).expect_err("a file with faults");
     report.faults().iter().map(|fault| (fault.path.clone(), fault.message.clone())).collect()
+}
+
+#[test]
+fn the_word_null_is_a_word_where_it_is_one() {
+    let with = |line: &str| GOOD.replace("  chunk-meta.group.size: 1000", line);
+    for line in ["  invalid: null", "  invalid: 'null'"] {
+        let spec = read_text(&with(line)).expect("a good file").spec;
+        assert_eq!(spec.source.options.text("invalid"), Some("null"));
+    }
+    for line in ["  invalid:", "  invalid: ~", "  scan.startup.mode: null"] {
+        assert_eq!(faults(&with(line))[0].1, "has no value", "{line}");
+    }
 }
 
 #[test]

@@ -226,6 +226,26 @@ async fn decimals_of_more_than_38_digits_are_text() -> Outcome {
     Ok(())
 }
 
+/// What is no shape has no JSON and no WKB: an error by name, never an invented value.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_mariadb_keeps_of_no_shape_is_an_error() -> Outcome {
+    let server = server(ServerKind::Mariadb).await?;
+    let mut sql = server.connect().await?;
+    let database = server.new_database("shape").await?;
+    sql.run(&format!("CREATE TABLE `{database}`.t (id INT PRIMARY KEY, v POINT NOT NULL)")).await?;
+    sql.run("SET SESSION sql_mode = ''").await?;
+    sql.run(&format!(
+        "INSERT IGNORE INTO `{database}`.t VALUES (1, ST_GeomFromText('POINT(1)')), (2, NULL)"
+    ))
+    .await?;
+    let mut reader = Reader::connect(&server).await?;
+    let bound = reader.bind(&database, "t", &TypeOptions::default()).await?;
+    let refused = reader.select(&bound).await.err().map(|error| error.to_string());
+    let refused = refused.unwrap_or_default();
+    assert!(refused.contains("column `v`: a spatial value without a byte"), "{refused}");
+    sql.run(&format!("DROP DATABASE `{database}`")).await
+}
+
 /// The matrix is not empty by accident.
 #[test]
 fn the_matrix_has_every_family() {

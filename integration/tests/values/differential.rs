@@ -152,7 +152,14 @@ pub(crate) async fn compare(
     let mut compared = Compared::default();
     let mut wrong = Vec::new();
     for ((table, bound), logged) in tables.iter().zip(&bound).zip(&logged) {
-        let selected = reader.select(bound).await?;
+        let selected = match reader.select(bound).await {
+            Ok(selected) => selected,
+            Err(error) => {
+                wrong.push(format!("{}: {error}", table.name));
+                reader = Reader::connect(server).await?;
+                continue;
+            }
+        };
         let printed = table.printed(&mut sql, kind, &written.database).await?;
         differences(table, &selected, logged, &printed, &mut wrong);
         compared.tables += 1;

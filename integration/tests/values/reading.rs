@@ -206,8 +206,14 @@ impl Reader {
 }
 
 fn named(error: DecodeError, schema: &TableSchema, place: &str) -> Failure {
-    let error = error.into_error(schema, place);
-    Failure::new(format!("{error}: {}", error.detail_text().unwrap_or_default()))
+    Failure::new(told(&error, schema, place))
+}
+
+/// An error with the column's type, which says more than its name here.
+fn told(error: &DecodeError, schema: &TableSchema, place: &str) -> String {
+    let column = error.column.and_then(|at| schema.columns().get(at));
+    let ty = column.map_or("", |column| &column.source_type);
+    format!("{} ({ty}, byte {} of {place})", error.describe(schema), error.offset)
 }
 
 /// The three builders of one table.
@@ -283,11 +289,7 @@ impl<'t> Images<'t> {
         let Some(at) = self.tables.iter().position(is_it) else { return Ok(false) };
         let table = &self.tables[at];
         map.check(&table.meta, self.charsets)
-            .map_err(|mismatch| {
-                let of = mismatch.column.and_then(|at| table.meta.columns.get(at));
-                let known: Vec<_> = table.meta.columns.iter().zip(&map.columns).zip(&map.optional.collations).map(|((c,m),x)| format!("{} {:?} {:?} {x:?}\n", c.column_type, c.charset, m.storage)).collect(); eprintln!("{}", known.concat());
-                Failure::new(format!("{}: {mismatch}: {of:?}", table.meta.id))
-            })?;
+            .map_err(|mismatch| Failure::new(format!("{}: {mismatch}", table.meta.id)))?;
         let plan = BinlogPlan::compile(&table.codec, &map)
             .map_err(|error| named(error, table.codec.schema(), "the table map"))?;
         self.plans.insert(map.table_id, (at, Arc::new(plan)));
@@ -309,14 +311,22 @@ impl<'t> Images<'t> {
             }
         };
         for image in images {
-            let (half, image) = image.map_err(|error| named(error, schema, "the log"))?;
+            let (half, image) = match image {
+                Ok(image) => image,
+                Err(error) => {
+                    open.refused.get_or_insert(told(&error, schema, "the image"));
+                    return Ok(());
+                }
+            };
             let builder = match (event.kind, half) {
                 (RowsKind::Write, _) => &mut open.inserted,
                 (RowsKind::Update, Half::Before) => &mut open.before,
                 (RowsKind::Update, Half::After) => &mut open.after,
                 (RowsKind::Delete, _) => continue,
             };
-            builder.append_image(plan, image).map_err(|error| named(error, schema, "the log"))?;
+            if let Err(error) = builder.append_image(plan, image) {
+                open.refused.get_or_insert(told(&error, schema, "the image"));
+            }
         }
         Ok(())
     }

@@ -8,6 +8,10 @@ const DEPTH_MAX: usize = 64;
 
 /// The SRID, and the WKB behind it.
 pub(crate) fn split(stored: &[u8]) -> Result<(u32, &[u8]), Fault> {
+    if stored.is_empty() {
+        // MariaDB keeps it for what INSERT IGNORE found to be no shape in a NOT NULL column.
+        return Err(Fault::new("a spatial value without a byte, which is no shape"));
+    }
     let mut cursor = Cursor::new(stored);
     let srid = cursor.u32()?;
     Ok((srid, cursor.rest()))

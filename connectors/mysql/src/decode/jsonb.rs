@@ -182,8 +182,12 @@ impl Printer<'_> {
         match field_type {
             NEWDECIMAL => {
                 let (precision, scale) = (cursor.u8()?, cursor.u8()?);
-                if precision == 0 || precision > 65 || scale > precision {
-                    return Err(Fault::new("a JSON decimal has impossible digits"));
+                // More than a column's 65: here the server counts whole groups of nine digits.
+                const PRECISION_MAX: u8 = 81;
+                if precision == 0 || precision > PRECISION_MAX || scale > precision {
+                    return Err(Fault::new(format!(
+                        "a JSON decimal of type DECIMAL({precision},{scale})"
+                    )));
                 }
                 decimal::Layout::new(precision, scale).write_text(cursor.rest(), self.out)
             }

@@ -27,6 +27,9 @@ pub struct OptionalMetadata {
     pub unsigned: Vec<Option<bool>>,
     /// For text, ENUM and SET (and binary strings, whose collation is 63), the collation.
     pub collations: Vec<Option<u64>>,
+    /// The same if spatial columns count as text, as they do to MariaDB and not to MySQL. Which server wrote the event
+    /// is not in it; where one count does not come out even, both are the other.
+    pub collations_with_shapes: Vec<Option<u64>>,
     /// Column names.
     pub names: Vec<String>,
     /// Members of ENUM and SET columns, in the column's own charset.
@@ -60,10 +63,14 @@ impl OptionalMetadata {
     ) -> Result<(), Fault> {
         match ty {
             field::SIGNEDNESS => self.unsigned = bits_of(value, columns, is_number)?,
-            field::DEFAULT_CHARSET => self.default_collation(value, columns, is_text)?,
-            field::COLUMN_CHARSET => self.column_collations(value, columns, is_text)?,
-            field::MEMBERS_DEFAULT_CHARSET => self.default_collation(value, columns, is_members)?,
-            field::MEMBERS_COLUMN_CHARSET => self.column_collations(value, columns, is_members)?,
+            field::DEFAULT_CHARSET => self.text_collations(value, columns, default_collation)?,
+            field::COLUMN_CHARSET => self.text_collations(value, columns, column_collations)?,
+            field::MEMBERS_DEFAULT_CHARSET => {
+                self.member_collations(value, columns, default_collation)?;
+            }
+            field::MEMBERS_COLUMN_CHARSET => {
+                self.member_collations(value, columns, column_collations)?;
+            }
             field::COLUMN_NAME => self.names = names(value, columns)?,
             field::SET_MEMBERS => {
                 self.column_members(value, columns, |storage| matches!(storage, Storage::Set(_)))?;
@@ -100,48 +107,35 @@ impl OptionalMetadata {
         Ok(())
     }
 
-    /// The collation of most columns, then (position among the columns of this sort, collation) of the others.
-    fn default_collation(
+    /// Of text columns, counted in both ways.
+    fn text_collations(
         &mut self,
         value: &mut Cursor<'_>,
         columns: &[MapColumn],
-        of_sort: fn(Storage) -> bool,
+        read: ReadCollations,
     ) -> Result<(), Fault> {
-        let default = value.lenenc()?;
-        let sorted = positions(columns, of_sort);
-        self.collations.resize(columns.len(), None);
-        for &at in &sorted {
-            self.set_collation(at, default);
-        }
-        while !value.is_empty() {
-            let nth = position(value, sorted.len())?;
-            let collation = value.lenenc()?;
-            if let Some(&at) = sorted.get(nth) {
-                self.set_collation(at, collation);
-            }
-        }
+        let plain = whole(*value, &positions(columns, is_text), read);
+        let with_shapes = whole(*value, &positions(columns, is_text_or_shape), read);
+        let (plain, with_shapes) = match (plain, with_shapes) {
+            (Ok(plain), Ok(with_shapes)) => (plain, with_shapes),
+            (Ok(told), Err(_)) | (Err(_), Ok(told)) => (told.clone(), told),
+            (Err(fault), Err(_)) => return Err(fault),
+        };
+        set_collations(&mut self.collations, columns, &plain);
+        set_collations(&mut self.collations_with_shapes, columns, &with_shapes);
         Ok(())
     }
 
-    /// One collation for each column of this sort.
-    fn column_collations(
+    fn member_collations(
         &mut self,
         value: &mut Cursor<'_>,
         columns: &[MapColumn],
-        of_sort: fn(Storage) -> bool,
+        read: ReadCollations,
     ) -> Result<(), Fault> {
-        self.collations.resize(columns.len(), None);
-        for at in positions(columns, of_sort) {
-            let collation = value.lenenc()?;
-            self.set_collation(at, collation);
-        }
+        let told = whole(*value, &positions(columns, is_members), read)?;
+        set_collations(&mut self.collations, columns, &told);
+        set_collations(&mut self.collations_with_shapes, columns, &told);
         Ok(())
-    }
-
-    fn set_collation(&mut self, at: usize, collation: u64) {
-        if let Some(slot) = self.collations.get_mut(at) {
-            *slot = Some(collation);
-        }
     }
 
     fn column_members(
@@ -166,6 +160,51 @@ impl OptionalMetadata {
     }
 }
 
+/// Reads (column, collation) for the columns at these positions.
+type ReadCollations = fn(&mut Cursor<'_>, &[usize]) -> Result<Vec<(usize, u64)>, Fault>;
+
+/// The collation of most columns, then (position among the columns of this sort, collation) of the others.
+fn default_collation(value: &mut Cursor<'_>, sorted: &[usize]) -> Result<Vec<(usize, u64)>, Fault> {
+    let default = value.lenenc()?;
+    let mut told: Vec<(usize, u64)> = sorted.iter().map(|&at| (at, default)).collect();
+    while !value.is_empty() {
+        let nth = position(value, sorted.len())?;
+        let collation = value.lenenc()?;
+        if let Some(slot) = told.get_mut(nth) {
+            slot.1 = collation;
+        }
+    }
+    Ok(told)
+}
+
+/// One collation for each column of this sort.
+fn column_collations(value: &mut Cursor<'_>, sorted: &[usize]) -> Result<Vec<(usize, u64)>, Fault> {
+    sorted.iter().map(|&at| Ok((at, value.lenenc()?))).collect()
+}
+
+/// Reads a field to its end.
+fn whole(
+    mut value: Cursor<'_>,
+    sorted: &[usize],
+    read: ReadCollations,
+) -> Result<Vec<(usize, u64)>, Fault> {
+    let told = read(&mut value, sorted)?;
+    if value.is_empty() {
+        Ok(told)
+    } else {
+        Err(Fault::new("metadata has more collations than columns"))
+    }
+}
+
+fn set_collations(collations: &mut Vec<Option<u64>>, columns: &[MapColumn], told: &[(usize, u64)]) {
+    collations.resize(columns.len(), None);
+    for &(at, collation) in told {
+        if let Some(slot) = collations.get_mut(at) {
+            *slot = Some(collation);
+        }
+    }
+}
+
 /// YEAR counts too: it is an unsigned number to the server.
 fn is_number(storage: Storage) -> bool {
     matches!(
@@ -186,7 +225,12 @@ fn is_text(storage: Storage) -> bool {
             | Storage::Blob(_)
             | Storage::DeflatedVarChar(_)
             | Storage::DeflatedBlob(_)
+            | Storage::Vector(_)
     )
+}
+
+fn is_text_or_shape(storage: Storage) -> bool {
+    is_text(storage) || matches!(storage, Storage::Geometry(_))
 }
 
 fn is_members(storage: Storage) -> bool {
@@ -245,5 +289,33 @@ fn position(value: &mut Cursor<'_>, count: usize) -> Result<usize, Fault> {
     match usize::try_from(value.lenenc()?) {
         Ok(at) if at < count => Ok(at),
         _ => Err(Fault::new("metadata names a column that is not there")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(field: &[u8]) -> Result<OptionalMetadata, Fault> {
+        let column = |storage| MapColumn { code: 0, storage, nullable: true };
+        let columns =
+            [Storage::VarChar(4), Storage::Geometry(4), Storage::VarChar(4), Storage::Vector(4)];
+        OptionalMetadata::read(&mut Cursor::new(field), &columns.map(column))
+    }
+
+    #[test]
+    fn spatial_columns_count_as_text_to_one_server_only() {
+        // All 45, but the second text 8; a vector is a text to the one server that has it so.
+        let told = read(&[field::DEFAULT_CHARSET, 3, 45, 1, 8]).unwrap();
+        assert_eq!(told.collations, [Some(45), None, Some(8), Some(45)]);
+        assert_eq!(told.collations_with_shapes, [Some(45), Some(8), Some(45), Some(45)]);
+        // One count alone comes out even.
+        let told = read(&[field::COLUMN_CHARSET, 4, 45, 63, 8, 63]).unwrap();
+        assert_eq!(told.collations, [Some(45), Some(63), Some(8), Some(63)]);
+        assert_eq!(told.collations_with_shapes, told.collations);
+        let told = read(&[field::COLUMN_CHARSET, 3, 45, 8, 63]).unwrap();
+        assert_eq!(told.collations_with_shapes, [Some(45), None, Some(8), Some(63)]);
+        assert!(read(&[field::COLUMN_CHARSET, 1, 45]).is_err());
+        assert!(read(&[field::COLUMN_CHARSET, 5, 45, 1, 1, 1, 1]).is_err());
     }
 }

@@ -54,18 +54,8 @@ impl TableMap {
         table: &TableMeta,
         charsets: &dyn CharsetLookup,
     ) -> Result<(), Mismatch> {
-        for (at, (meta, collation)) in
-            table.columns.iter().zip(&self.optional.collations).enumerate()
-        {
-            if let (Some(charset), Some(collation)) = (meta.charset.as_deref(), *collation)
-                && let Some(logged) = charsets.charset_of_collation(collation)
-                && !same_charset(charset, logged)
-            {
-                let what = format!("the log has it in {logged}, the table in {charset}");
-                return Err(Mismatch { column: Some(at), what });
-            }
-        }
-        Ok(())
+        let plain = check_collations(&self.optional.collations, table, charsets);
+        plain.or_else(|_| check_collations(&self.optional.collations_with_shapes, table, charsets))
     }
 
     fn check_column(&self, at: usize, meta: &ColumnMeta) -> Result<(), String> {
@@ -96,6 +86,24 @@ impl TableMap {
         }
         Ok(())
     }
+}
+
+/// Whether the charsets are those that these collations, one a column as far as they were told, belong to.
+fn check_collations(
+    collations: &[Option<u64>],
+    table: &TableMeta,
+    charsets: &dyn CharsetLookup,
+) -> Result<(), Mismatch> {
+    for (at, (meta, collation)) in table.columns.iter().zip(collations).enumerate() {
+        if let (Some(charset), Some(collation)) = (meta.charset.as_deref(), *collation)
+            && let Some(logged) = charsets.charset_of_collation(collation)
+            && !same_charset(charset, logged)
+        {
+            let what = format!("the log has it in {logged}, the table in {charset}");
+            return Err(Mismatch { column: Some(at), what });
+        }
+    }
+    Ok(())
 }
 
 /// `utf8` is what `utf8mb3` was called.
