@@ -167,7 +167,7 @@ pub(crate) async fn compare(
         compared.cells += selected.num_rows() * selected.num_columns();
     }
     sql.run(&format!("DROP DATABASE `{}`", written.database)).await?;
-    const SHOWN_MAX: usize = 30;
+    const SHOWN_MAX: usize = 10;
     if wrong.is_empty() {
         return Ok(compared);
     }

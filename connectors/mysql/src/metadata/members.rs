@@ -1,22 +1,24 @@
 //! Members of ENUM and SET columns that the server's metadata cannot hold.
 //!
 //! Both servers keep member lists in three-byte UTF-8 for metadata: a character beyond the BMP reads as `?` there, in
-//! SHOW CREATE TABLE too, while rows have it. A SELECT can still be made to spell every member, without reading a row:
-//! the first part of a recursive CTE gives its column the table column's own ENUM or SET type, the second part stores
-//! numbers into it. In: a described table. Out: the same with its `column_type`s made whole, or why that cannot be.
+//! SHOW CREATE TABLE too, while rows have it. Each can still be made to spell every member, without reading a row and with
+//! SELECT on the table alone. MySQL: the first part of a recursive CTE gives its column the table column's own type, the
+//! second part stores numbers into it. MariaDB (whose CTEs keep but eight bits of a SET): a variable of the column's type
+//! in a compound statement. In: a described table. Out: the same with its `column_type`s made whole, or why that cannot be.
 
 use cdc_api::QuarantinedTable;
 
 use super::{
     discover::quoted,
+    server::flavor_of,
     table::{ColumnMeta, TableMeta},
 };
 use crate::{
-    types::{Kind, quote_identifier, spell_members},
+    types::{Flavor, Kind, quote_identifier, spell_members},
     wire::{Connection, WireError},
 };
 
-/// How many members one statement asks for: servers end a recursion after 1000 rounds.
+/// How many members one statement asks MySQL for, which ends a recursion after 1000 rounds.
 const MEMBERS_PER_STATEMENT: usize = 500;
 /// ER_TABLEACCESS_DENIED_ERROR and ER_COLUMNACCESS_DENIED_ERROR: preflight names the grant that is missing.
 const DENIED: [u16; 2] = [1142, 1143];
@@ -39,7 +41,11 @@ pub(super) async fn complete(
             // Refused for what it is, where its type is made.
             _ => continue,
         };
-        let asked = ask(connection, &quoted(&table.id), column, listed.len()).await;
+        let (name, count) = (quoted(&table.id), listed.len());
+        let asked = match flavor_of(connection.server_version()) {
+            Flavor::MySql => ask_mysql(connection, &name, column, count).await,
+            Flavor::MariaDb => ask_mariadb(connection, &name, column, count).await,
+        };
         let members = match asked {
             Ok(members) => members,
             Err(error) if error.code().is_some_and(|code| DENIED.contains(&code)) => continue,
@@ -74,7 +80,7 @@ fn shown(member: &str) -> String {
     member.chars().map(|character| if character > '\u{FFFF}' { '?' } else { character }).collect()
 }
 
-async fn ask(
+async fn ask_mysql(
     connection: &mut Connection,
     table: &str,
     column: &ColumnMeta,
@@ -93,6 +99,32 @@ async fn ask(
         }
     }
     Ok(members)
+}
+
+async fn ask_mariadb(
+    connection: &mut Connection,
+    table: &str,
+    column: &ColumnMeta,
+    count: usize,
+) -> Result<Vec<String>, WireError> {
+    connection.query_drop(&member_loop(table, column, count)).await?;
+    let members = connection.query_value("SELECT @cdc_members").await?.unwrap_or_default();
+    members
+        .split(',')
+        .map(|digits| text_of_hex(digits).ok_or_else(|| WireError::protocol("a member is no text")))
+        .collect()
+}
+
+/// Puts all members into a variable of the session: hexadecimal UTF-8, with commas between.
+fn member_loop(table: &str, column: &ColumnMeta, count: usize) -> String {
+    let name = quote_identifier(&column.name);
+    let stored = if column.data_type == "set" { "1 << n" } else { "n + 1" };
+    format!(
+        "BEGIN NOT ATOMIC DECLARE member TYPE OF {table}.{name}; DECLARE n INT DEFAULT 0; SET @cdc_members = ''; \
+         WHILE n < {count} DO SET member = {stored}; \
+         SET @cdc_members = CONCAT(@cdc_members, IF(n = 0, '', ','), HEX(CONVERT(member USING utf8mb4))); \
+         SET n = n + 1; END WHILE; END"
+    )
 }
 
 /// Members number `behind` + 1 to `last`, one a row, as hexadecimal UTF-8.
@@ -147,6 +179,12 @@ mod tests {
         assert!(sql.contains("SELECT 500, t.`a``b` FROM"), "{sql}");
         assert!(sql.contains("SELECT n + 1, n + 1 FROM members WHERE n < 501"), "{sql}");
         assert!(member_query("t", &column("s", "set('?')"), 0, 1).contains("n + 1, 1 << n"));
+        let sql = member_loop("`d`.`t`", &column("s", "set('?','a')"), 2);
+        assert!(
+            sql.contains("TYPE OF `d`.`t`.`s`;")
+                && sql.contains("WHILE n < 2 DO SET member = 1 << n;"),
+            "{sql}"
+        );
         assert_eq!(text_of_hex("78F09F9880").as_deref(), Some("x😀"));
         assert_eq!(text_of_hex("FF"), None);
         assert_eq!(shown("x😀é?"), "x?é?");
