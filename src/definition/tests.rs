@@ -21,8 +21,7 @@ static SOURCE: ConnectorSpec = ConnectorSpec {
         OptionSpec::new("tables", OptionType::Tables, "tables").required(),
         OptionSpec::new("scan.startup.mode", OptionType::OneOf(&["initial", "snapshot"]), "mode")
             .default("initial"),
-        OptionSpec::new("invalid", OptionType::OneOf(&["null", "error"]), "policy")
-            .default("null"),
+        OptionSpec::new("invalid", OptionType::OneOf(&["null", "error"]), "policy").default("null"),
         OptionSpec::new("chunk-meta.*", OptionType::Text, "chunks")
             .no_effect("chunks have no groups here"),
         OptionSpec::new("debezium.column.*", OptionType::Text, "columns")

@@ -113,7 +113,7 @@ async fn members_beyond_the_bmp_are_read_exactly() -> Outcome {
         let server = server(kind).await?;
         let many: Vec<String> = (0..1203).map(|at| format!("'{at}😀?'")).collect();
         let all: Vec<String> = (0..64).map(|at| format!("'{at}𝒜'")).collect();
-        let columns = vec![
+        let columns = [
             Column::new(
                 "enum('x😀','?','''','a\\\\b?','😃')",
                 Rendering::Text,

@@ -497,8 +497,8 @@ fn mysql_only() -> Vec<Column> {
         }
     };
     vec![
-        Column::new("json", Rendering::Json, json::EDGES, |random| json::document(random)),
-        Column::new("json", Rendering::Json, json::LARGE, |random| json::document(random)),
+        Column::new("json", Rendering::Json, json::EDGES, json::document),
+        Column::new("json", Rendering::Json, json::LARGE, json::document),
         Column::new(
             "vector(3)",
             Rendering::Floats,

@@ -23,7 +23,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// A layout for 1 to 65 digits.
+    /// A layout for 1 to 65 digits; a decimal inside JSON may have up to nine groups of nine.
     pub(crate) fn new(precision: u8, scale: u8) -> Self {
         let whole = precision.saturating_sub(scale);
         let (lead_digits, whole_groups) = (whole % 9, whole / 9);
