@@ -19,3 +19,13 @@ pub(crate) use frame::{LogBatch, LogFrame, RowKeys, select};
 pub(crate) use reader::{LogItem, LogReader};
 pub use replay::{LogReplay, Replayed, events};
 pub(crate) use server::{before_all, check_resumable, log_end, start_position};
+
+/// What the fuzz targets run.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed {
+    pub(crate) use super::{
+        decoder::{LogDecoder, Step},
+        event::{Event, EventError, payload_head},
+        payload::Payload,
+    };
+}

@@ -47,8 +47,8 @@ pub(crate) fn append(
     before: BeforeImages,
 ) -> Result<(), RowError> {
     let event = RowsEvent::parse(event_type, body)?;
-    event.ensure_whole(plan)?;
-    let mut rest = event.rows();
+    let completed = if event.ensure_complete(plan)? { None } else { Some(event.completed(plan)) };
+    let mut rest = completed.as_ref().map_or(event.rows(), |completed| &completed.images);
     let mut ordinal = frame.ordinals();
     let batch = frame.batch(table)?;
     let mut appender = Appender { batch, plan, before, old: Vec::new(), new: Vec::new() };
@@ -71,6 +71,10 @@ pub(crate) fn append(
                 break;
             }
         }
+    }
+    let incomplete = completed.as_ref().and_then(|completed| completed.failed.as_ref());
+    if let (None, Some((error, _))) = (&failed, incomplete) {
+        failed = Some(error.clone().into());
     }
     let count = ordinal - frame.ordinals();
     frame.advance_ordinals(count);
