@@ -6,6 +6,7 @@
 
 mod decoder;
 mod event;
+mod fault;
 mod frame;
 mod payload;
 mod reader;
@@ -15,6 +16,7 @@ mod server;
 mod statement;
 
 pub(crate) use decoder::StopScope;
+pub(crate) use fault::Readings;
 pub(crate) use frame::{LogBatch, LogFrame, RowKeys, select};
 pub(crate) use reader::{LogItem, LogReader};
 pub use replay::{LogReplay, Replayed, events};
@@ -24,7 +26,7 @@ pub(crate) use server::{before_all, check_resumable, log_end, start_position};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzed {
     pub(crate) use super::{
-        decoder::{LogDecoder, Step},
+        decoder::LogDecoder,
         event::{Event, EventError, payload_head},
         payload::Payload,
     };

@@ -177,7 +177,8 @@ impl Printer<'_> {
             TIME => {
                 let packed = cursor.u64()? as i64;
                 let magnitude = packed.unsigned_abs();
-                let time = (magnitude >> 24) as u32;
+                let time = u32::try_from(magnitude >> 24)
+                    .map_err(|_| Fault::new("a JSON time is out of range"))?;
                 let micro = (magnitude & 0xFF_FFFF) as u32;
                 let micros =
                     micros_of_time(packed < 0, time >> 12, time >> 6 & 63, time & 63, micro)?;

@@ -12,7 +12,7 @@ use crate::{
     charset::Charsets,
     decode::binlog::{TableMap, inflate_query, inflate_rows},
     keys::KeyCodec,
-    log::fuzzed::{Event, EventError, LogDecoder, Payload, Step, payload_head},
+    log::fuzzed::{Event, EventError, LogDecoder, Payload, payload_head},
     position::LogPosition,
     source::{CapturedTable, Catalog},
 };
@@ -111,12 +111,13 @@ fn run(map: &TableMap, choice: u8, events: &[Vec<u8>], checksum: bool, apart: bo
         }
     };
     for event in std::iter::once(&format_description(checksum)).chain(events) {
-        match decoder.event(event) {
-            Ok(Step::Go | Step::Notice(_)) => {}
-            Err(error) => {
-                outcome.error = Some(error.to_string());
-                break;
-            }
+        let mut step = decoder.event(event);
+        while step.is_ok() && decoder.is_inside_event() {
+            step = decoder.go_on();
+        }
+        if let Err(refused) = step {
+            outcome.error = Some(format!("{refused:?}"));
+            break;
         }
         if apart && decoder.at_boundary() {
             collect(&mut decoder, &mut outcome);
