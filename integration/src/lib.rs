@@ -6,7 +6,7 @@
 //! - [`Server`]: a MySQL or MariaDB server, shared by a test binary or private with its own options;
 //! - [`Daemon`] and [`PipelineFolder`]: the real binary with a pipeline file in a folder of its own;
 //! - [`LakeTable`] and [`table_content`]: what the sink wrote and what the database holds, as comparable text;
-//! - [`Workload`]: seeded concurrent writers.
+//! - [`Workload`]: seeded concurrent writers; [`Proxy`]: a network that damages what passes.
 //!
 //! Nothing here uses the code under test: SQL goes through another client, Parquet through the plain reader.
 //! Nothing here sleeps for a fixed time: [`wait_until`] waits for a state.
@@ -16,6 +16,7 @@ mod daemon;
 mod failure;
 mod instance;
 mod lake;
+mod proxy;
 mod random;
 mod render;
 mod server;
@@ -28,6 +29,7 @@ pub use daemon::{Daemon, Exit, PipelineFolder, binary, run_to_end};
 pub use failure::{Failure, Outcome};
 pub use instance::{Instance, tls_folder};
 pub use lake::{LakeRow, LakeTable};
+pub use proxy::Proxy;
 pub use random::Random;
 pub use server::{Server, ServerKind};
 pub use sql::Sql;

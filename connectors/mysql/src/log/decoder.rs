@@ -638,7 +638,7 @@ impl LogDecoder {
                     self.position(),
                     error.describe(table.schema())
                 ),
-                remedy: REMEDY_ROW.into(),
+                remedy: error.remedy().into(),
                 scope: StopScope::OnceRead,
                 tables: vec![table],
             })),
@@ -660,5 +660,6 @@ fn malformed(error: PositionError) -> EventError {
 
 const REMEDY_SCHEMA: &str = "schema changes are not followed yet: copy the table anew with an empty checkpoint storage \
                              and an empty target";
-const REMEDY_ROW: &str = "see the option that the message names, or report it; then copy the table anew with an empty \
-                          checkpoint storage and an empty target";
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,8 @@ pub(crate) fn append(
     before: BeforeImages,
 ) -> Result<(), RowError> {
     let event = RowsEvent::parse(event_type, body)?;
-    let completed = if event.ensure_complete(plan)? { None } else { Some(event.completed(plan)) };
+    let is_whole = event.ensure_complete(plan).map_err(RowError::Incomplete)?;
+    let completed = (!is_whole).then(|| event.completed(plan));
     let mut rest = completed.as_ref().map_or(event.rows(), |completed| &completed.images);
     let mut ordinal = frame.ordinals();
     let batch = frame.batch(table)?;
@@ -93,16 +94,32 @@ pub(crate) enum RowError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     #[error(transparent)]
+    Incomplete(DecodeError),
+    #[error(transparent)]
     Key(#[from] crate::keys::KeyError),
     #[error("a row image has no bytes")]
     NoBytes,
 }
 
 impl RowError {
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            RowError::Incomplete(_) => {
+                "a session may set binlog_row_image itself: let every session that writes to the table keep it at FULL, \
+                 then copy the table anew with an empty checkpoint storage and an empty target"
+            }
+            _ => {
+                "see the option that the message names, or report it; then copy the table anew with an empty checkpoint \
+                 storage and an empty target"
+            }
+        }
+    }
+
     /// In words, with the column's name.
     pub(crate) fn describe(&self, schema: &TableSchema) -> String {
         match self {
-            RowError::Decode(error) => error.describe(schema),
+            RowError::Decode(error) | RowError::Incomplete(error) => error.describe(schema),
             other => other.to_string(),
         }
     }

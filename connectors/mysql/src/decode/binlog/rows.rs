@@ -148,8 +148,7 @@ impl<'a> RowsEvent<'a> {
         let [first, second] = self.present.map(Bitmap);
         if let Some(missing) = (0..self.columns).find(|&column| !first.has(column)) {
             return Err(DecodeError {
-                what: "the row image lacks it; set binlog_row_image = FULL for every session"
-                    .into(),
+                what: "the row image lacks it: binlog_row_image was not FULL".into(),
                 column: Some(missing),
                 offset: 0,
             });
