@@ -30,9 +30,8 @@ fn pipeline(
 ) -> Outcome<std::path::PathBuf> {
     let source = server.source_yaml(&format!(r"{database}.\.*"));
     let sink = folder.parquet_yaml("300ms");
-    let chunks = format!(
-        "  scan.incremental.snapshot.chunk.size: 50\n  tables.exclude: {database}.xa\n"
-    );
+    let chunks =
+        format!("  scan.incremental.snapshot.chunk.size: 50\n  tables.exclude: {database}.xa\n");
     folder.write("pipeline.yaml", &format!("{source}{chunks}{sink}  parallelism: 4\n"))
 }
 

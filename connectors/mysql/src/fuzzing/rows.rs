@@ -1,5 +1,7 @@
 //! Table maps, row events, JSON documents and result rows through plans and batch builders.
 
+use std::sync::LazyLock;
+
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 
@@ -145,28 +147,28 @@ fn cells(plan: &BinlogPlan, image: &[u8], keys: Option<&KeyCodec>) {
 }
 
 /// The TABLE_MAP body of a table `d.t` with a key and one JSON column.
-const JSON_MAP: [u8; 22] =
-    [1, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 245, 1, 4, 0b10, 1, 0];
+const JSON_MAP: [u8; 20] =
+    [1, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 245, 1, 4, 0b10];
 
-fn json_table() -> (TableMeta, TableCodec, BinlogPlan) {
-    let map = TableMap::parse(&JSON_MAP[..20]).expect("the table map is well-formed");
+static JSON_TABLE: LazyLock<(TableMeta, TableCodec, BinlogPlan)> = LazyLock::new(|| {
+    let map = TableMap::parse(&JSON_MAP).expect("the table map is well-formed");
     bind(&map, 0).expect("the table map has a table")
-}
+});
 
 /// A stored JSON document.
 pub fn json(bytes: &[u8]) {
-    let (meta, codec, plan) = json_table();
+    let (meta, codec, plan) = &*JSON_TABLE;
     let mut body = vec![1, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0b11, 0, 7, 0, 0, 0];
     body.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     body.extend_from_slice(bytes);
     let event = RowsEvent::parse(30, &body).expect("the event around the document is well-formed");
-    decode_event(&meta, &codec, &plan, &event);
+    decode_event(meta, codec, plan, &event);
 }
 
 /// A stored JSON document behind its length, and the changes that a partial update makes to it.
 pub fn json_diff(bytes: &[u8]) {
     let Some((document, diffs)) = piece(bytes) else { return };
-    let (meta, codec, plan) = json_table();
+    let (meta, codec, plan) = &*JSON_TABLE;
     let mut body = vec![1, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0b11, 0b11];
     body.extend_from_slice(&[0, 7, 0, 0, 0]);
     body.extend_from_slice(&(document.len() as u32).to_le_bytes());
@@ -175,7 +177,7 @@ pub fn json_diff(bytes: &[u8]) {
     body.extend_from_slice(&(diffs.len() as u32).to_le_bytes());
     body.extend_from_slice(diffs);
     if let Ok(event) = RowsEvent::parse(39, &body) {
-        decode_event(&meta, &codec, &plan, &event);
+        decode_event(meta, codec, plan, &event);
     }
 }
 

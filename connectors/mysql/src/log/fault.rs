@@ -56,6 +56,23 @@ pub(crate) enum Refused {
     Final(Error),
 }
 
+impl Refused {
+    /// The error of a log of which there is no other reading.
+    pub(crate) fn into_error(self, position: &LogPosition) -> Error {
+        match self {
+            Refused::Final(error) => error,
+            Refused::Damaged { what } => Error::operator(damaged_at(position)).detail(what).hint(
+                "check the server's disk and network; if the file is damaged, copy the tables anew with an empty \
+                 checkpoint storage and an empty target",
+            ),
+        }
+    }
+}
+
+fn damaged_at(position: &LogPosition) -> String {
+    format!("the binlog is damaged at {position}")
+}
+
 /// Damage that is there so many times, each on a new connection, is not the network's.
 const READINGS_MAX: u32 = 3;
 
@@ -79,14 +96,10 @@ impl Readings {
         };
         let count = earlier + 1;
         self.at = Some((position.clone(), count));
-        let message = format!("the binlog is damaged at {position}");
         if count < READINGS_MAX {
-            return Error::transient(message).detail(what);
+            return Error::transient(damaged_at(position)).detail(what);
         }
-        Error::operator(message).detail(format!("{what}, {count} times in a row")).hint(
-            "check the server's disk and network; if the file is damaged, copy the tables anew with an empty checkpoint \
-             storage and an empty target",
-        )
+        Refused::Damaged { what: format!("{what}, {count} times in a row") }.into_error(position)
     }
 }
 
