@@ -147,8 +147,7 @@ fn cells(plan: &BinlogPlan, image: &[u8], keys: Option<&KeyCodec>) {
 }
 
 /// The TABLE_MAP body of a table `d.t` with a key and one JSON column.
-const JSON_MAP: [u8; 20] =
-    [1, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 245, 1, 4, 0b10];
+const JSON_MAP: [u8; 20] = [1, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 245, 1, 4, 0b10];
 
 static JSON_TABLE: LazyLock<(TableMeta, TableCodec, BinlogPlan)> = LazyLock::new(|| {
     let map = TableMap::parse(&JSON_MAP).expect("the table map is well-formed");
