@@ -7,7 +7,7 @@
 //! - [`Daemon`] and [`PipelineFolder`]: the real binary with a pipeline file in a folder of its own;
 //! - [`arrow_text`]: one Arrow cell as text;
 //! - [`LakeTable`] and [`table_content`]: what the sink wrote and what the database holds, as comparable text;
-//! - [`Workload`]: seeded concurrent writers.
+//! - [`Workload`]: seeded concurrent writers; [`Proxy`]: a network that damages what passes.
 //!
 //! Nothing here uses the code under test: SQL goes through another client, Parquet through the plain reader.
 //! Nothing here sleeps for a fixed time: [`wait_until`] waits for a state.
@@ -17,6 +17,7 @@ mod daemon;
 mod failure;
 mod instance;
 mod lake;
+mod proxy;
 mod random;
 mod render;
 mod server;
@@ -29,6 +30,7 @@ pub use daemon::{Daemon, Exit, PipelineFolder, binary, run_to_end};
 pub use failure::{Failure, Outcome};
 pub use instance::{Instance, tls_folder};
 pub use lake::{LakeRow, LakeTable};
+pub use proxy::Proxy;
 pub use random::Random;
 pub use render::arrow_text;
 pub use server::{Server, ServerKind};

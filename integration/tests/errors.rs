@@ -85,6 +85,7 @@ async fn settings_that_are_wrong_are_named_with_their_sql() -> Outcome {
             ("--skip-log-bin", ["log_bin"]),
             ("--binlog-format=STATEMENT", ["binlog_format"]),
             ("--binlog-row-image=MINIMAL", ["binlog_row_image"]),
+            ("--binlog-row-image=NOBLOB", ["binlog_row_image"]),
         ] {
             let server = Server::start(kind, &[option]).await?;
             let mut sql = server.connect().await?;

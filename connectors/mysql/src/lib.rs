@@ -8,6 +8,8 @@
 pub mod charset;
 pub mod config;
 pub mod decode;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod keys;
 pub mod metadata;
 pub mod position;

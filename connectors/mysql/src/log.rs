@@ -6,6 +6,7 @@
 
 mod decoder;
 mod event;
+mod fault;
 mod frame;
 mod payload;
 mod reader;
@@ -15,7 +16,18 @@ mod server;
 mod statement;
 
 pub(crate) use decoder::StopScope;
+pub(crate) use fault::Readings;
 pub(crate) use frame::{LogBatch, LogFrame, RowKeys, select};
 pub(crate) use reader::{LogItem, LogReader};
 pub use replay::{LogReplay, Replayed, events};
 pub(crate) use server::{before_all, check_resumable, log_end, start_position};
+
+/// What the fuzz targets run.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed {
+    pub(crate) use super::{
+        decoder::LogDecoder,
+        event::{Event, EventError, payload_head},
+        payload::Payload,
+    };
+}

@@ -28,3 +28,9 @@ pub use statement::{RowPackets, RowStream, Statement};
 
 #[cfg(test)]
 mod tests;
+
+/// What the fuzz targets run.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed {
+    pub(crate) use super::{handshake::Greeting, packets::PacketReader, payload::server_error};
+}

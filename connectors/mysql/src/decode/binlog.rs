@@ -4,6 +4,7 @@
 //! In: event bodies, without their 19-byte header and their checksum. A TABLE_MAP is also the second witness of a table's
 //! shape ([`TableMap::check`], correctness §6).
 
+mod complete;
 mod compressed;
 mod metadata;
 mod plan;
@@ -12,6 +13,7 @@ mod storage;
 mod table_map;
 mod witness;
 
+pub use complete::Completed;
 pub use compressed::{inflate_query, inflate_rows};
 pub use metadata::OptionalMetadata;
 pub use plan::BinlogPlan;

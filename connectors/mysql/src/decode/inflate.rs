@@ -7,6 +7,11 @@ use super::{cursor::Cursor, error::Fault};
 /// Deflate cannot shrink more than this; a bigger claim is a lie.
 const RATIO_MAX: usize = 1032;
 
+/// No value and no event is longer: `max_allowed_packet` cannot be set higher.
+const BYTES_MAX: usize = 1 << 30;
+/// Room is made in steps, so that it grows with what really comes and not with what was announced.
+const ROOM_BYTES_MIN: usize = 64 << 10;
+
 /// Appends exactly `length` inflated bytes to `out`.
 fn inflate(
     inflater: &mut Decompress,
@@ -15,7 +20,7 @@ fn inflate(
     length: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), Fault> {
-    if length > deflated.len().saturating_mul(RATIO_MAX).saturating_add(64) {
+    if length > BYTES_MAX || length > deflated.len().saturating_mul(RATIO_MAX).saturating_add(64) {
         return Err(Fault::new(format!(
             "{} compressed bytes claim to hold {length} bytes",
             deflated.len()
@@ -23,16 +28,25 @@ fn inflate(
     }
     inflater.reset(zlib_header);
     let start = out.len();
-    // A little more than is claimed, so that a stream which holds more is noticed.
-    out.reserve(length + 16);
-    let status = inflater.decompress_vec(deflated, out, FlushDecompress::Finish);
-    match status {
-        Ok(Status::StreamEnd) if out.len() - start == length => Ok(()),
-        Ok(Status::StreamEnd) => {
-            Err(Fault::new("a compressed value has another length than it says"))
+    let other_length = || Fault::new("a compressed value has another length than it says");
+    let mut rest = deflated;
+    loop {
+        let produced = out.len() - start;
+        // A byte more than is claimed, so that a stream which holds more is noticed.
+        let Some(missing) = (length + 1).checked_sub(produced) else { return Err(other_length()) };
+        out.reserve(missing.min(produced.max(ROOM_BYTES_MIN)));
+        let read_before = inflater.total_in();
+        let status = inflater
+            .decompress_vec(rest, out, FlushDecompress::None)
+            .map_err(|_| Fault::new("a compressed value is no zlib stream"))?;
+        let read = usize::try_from(inflater.total_in() - read_before).unwrap_or(usize::MAX);
+        rest = rest.get(read..).unwrap_or_default();
+        if status == Status::StreamEnd {
+            return if out.len() - start == length { Ok(()) } else { Err(other_length()) };
         }
-        Ok(_) => Err(Fault::new("a compressed value does not end where it says")),
-        Err(_) => Err(Fault::new("a compressed value is no zlib stream")),
+        if read == 0 && out.len() - start == produced {
+            return Err(Fault::new("a compressed value does not end where it says"));
+        }
     }
 }
 
@@ -125,6 +139,30 @@ mod tests {
         assert!(inflate_event_payload(&event(1000, &bytes), 999, &mut Vec::new()).is_err());
         let bomb = [0x84, 0xFF, 0xFF, 0xFF, 0xFF, 0x78, 0x9C];
         assert!(inflate_event_payload(&bomb, usize::MAX, &mut Vec::new()).is_err());
+    }
+
+    /// As much as deflate can claim from few bytes: nothing is made room for before it comes.
+    #[test]
+    fn what_a_cell_announces_is_not_allocated() {
+        let mut cell = vec![0x84, 0x03, 0xFF, 0xFF, 0xFF];
+        cell.extend(deflated(&vec![1; 70_000]));
+        cell.resize(1 << 20, 0);
+        let mut out = Vec::new();
+        assert!(inflate_cell(&cell, &mut None, &mut out).is_err());
+        assert!(out.capacity() < 1 << 20, "{}", out.capacity());
+        // More than any value may have, whatever the ratio.
+        let absurd = [&[0x85, 1, 0, 0, 0, 0][..], &vec![0; 5 << 20]].concat();
+        assert!(inflate_cell(&absurd, &mut None, &mut Vec::new()).is_err());
+        for end in 0..40 {
+            assert!(
+                inflate_cell(
+                    &[&[0x82, 3, 232][..], &deflated(&[5; 1000])[..end.min(10)]].concat(),
+                    &mut None,
+                    &mut Vec::new()
+                )
+                .is_err()
+            );
+        }
     }
 
     #[test]

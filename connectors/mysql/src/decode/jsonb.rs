@@ -3,14 +3,22 @@
 //! A container says where its members lie by offsets, which crafted bytes could make overlap; so depth and the length of
 //! the text are bounded.
 
+mod container;
+mod diff;
+mod path;
+mod tree;
+
 use std::fmt::Write;
 
+use self::container::{Members, container};
 use super::{
     cursor::Cursor,
     decimal,
     error::Fault,
     temporal::{Civil, micros_of_time, write_fraction, write_number, write_time},
 };
+
+pub(crate) use diff::apply;
 
 /// The server allows 100 levels.
 const DEPTH_MAX: usize = 100;
@@ -55,11 +63,10 @@ impl Printer<'_> {
             return Err(Fault::new("a JSON document overlaps itself"));
         }
         let mut cursor = Cursor::new(body);
+        if let Some((is_object, width)) = container(ty) {
+            return self.container(body, is_object, width, depth);
+        }
         match ty {
-            kind::SMALL_OBJECT => self.container(body, true, 2, depth),
-            kind::LARGE_OBJECT => self.container(body, true, 4, depth),
-            kind::SMALL_ARRAY => self.container(body, false, 2, depth),
-            kind::LARGE_ARRAY => self.container(body, false, 4, depth),
             kind::LITERAL => self.literal(cursor.u8()?),
             kind::INT16 => self.signed(i64::from(cursor.u16()? as i16)),
             kind::UINT16 => self.unsigned(u64::from(cursor.u16()?)),
@@ -81,8 +88,6 @@ impl Printer<'_> {
         }
     }
 
-    /// Count, size, then (for an object) the keys' places, the values' entries, the keys, the values; all offsets count
-    /// from the container's start. `width` is the size of counts and offsets.
     fn container(
         &mut self,
         body: &[u8],
@@ -95,41 +100,19 @@ impl Printer<'_> {
                 "a JSON document is nested more than {DEPTH_MAX} deep"
             )));
         }
-        let mut cursor = Cursor::new(body);
-        let count = cursor.uint_le(width)? as usize;
-        let size = cursor.uint_le(width)? as usize;
-        let body = body
-            .get(..size)
-            .ok_or_else(|| Fault::new("a JSON container is longer than its document"))?;
-        let key_bytes = if is_object { width + 2 } else { 0 };
-        let entries = Cursor::new(body);
-        let start = 2 * width + count.checked_mul(key_bytes).ok_or_else(Fault::cut_off)?;
-        let mut keys = entries;
-        keys.take(2 * width)?;
-        let mut values = entries;
-        values.take(start)?;
+        let mut members = Members::open(body, is_object, width)?;
         self.out.push(if is_object { b'{' } else { b'[' });
-        for at in 0..count {
-            if at > 0 {
+        let mut is_first = true;
+        while let Some(member) = members.next()? {
+            if !is_first {
                 self.out.extend_from_slice(b", ");
             }
+            is_first = false;
             if is_object {
-                let offset = keys.uint_le(width)? as usize;
-                let length = usize::from(keys.u16()?);
-                let key = body.get(offset..).and_then(|rest| rest.get(..length));
-                self.string(key.ok_or_else(Fault::cut_off)?)?;
+                self.string(member.key)?;
                 self.out.extend_from_slice(b": ");
             }
-            let ty = values.u8()?;
-            let entry = values.take(width)?;
-            if is_inlined(ty, width) {
-                self.value(ty, entry, depth + 1)?;
-            } else {
-                let offset = Cursor::new(entry).uint_le(width)? as usize;
-                // No member lies in its container's own entries: a document cannot contain itself.
-                let member = (offset > width).then(|| body.get(offset..)).flatten();
-                self.value(ty, member.ok_or_else(Fault::cut_off)?, depth + 1)?;
-            }
+            self.value(member.ty, member.bytes, depth + 1)?;
         }
         self.out.push(if is_object { b'}' } else { b']' });
         Ok(())
@@ -198,7 +181,8 @@ impl Printer<'_> {
             TIME => {
                 let packed = cursor.u64()? as i64;
                 let magnitude = packed.unsigned_abs();
-                let time = (magnitude >> 24) as u32;
+                let time = u32::try_from(magnitude >> 24)
+                    .map_err(|_| Fault::new("a JSON time is out of range"))?;
                 let micro = (magnitude & 0xFF_FFFF) as u32;
                 let micros =
                     micros_of_time(packed < 0, time >> 12, time >> 6 & 63, time & 63, micro)?;
@@ -243,14 +227,6 @@ impl Printer<'_> {
         }
         self.out.push(b'"');
         Ok(())
-    }
-}
-
-fn is_inlined(ty: u8, width: usize) -> bool {
-    match ty {
-        kind::LITERAL | kind::INT16 | kind::UINT16 => true,
-        kind::INT32 | kind::UINT32 => width == 4,
-        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ use cdc_api::{BeforeImages, Error, Result, TxnId};
 
 use super::{
     event::{self, Event, EventError, Query, kind},
+    fault::{Fault, Refused},
     frame::{FrameBuilder, LogFrame},
     payload::Payload,
     rows,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     charset::Charsets,
     decode::binlog::{BinlogPlan, RowsKind, TableMap, inflate_query, inflate_rows},
-    position::LogPosition,
+    position::{LogPosition, PositionError},
     source::{CapturedTable, Catalog},
 };
 
@@ -35,8 +36,6 @@ pub(crate) enum Notice {
     Redefined { tables: Vec<Arc<CapturedTable>>, statement: String },
     /// Captured tables have to stop.
     Stop { tables: Vec<Arc<CapturedTable>>, reason: String, remedy: String, scope: StopScope },
-    /// More than one, out of one compressed transaction.
-    Several(Vec<Notice>),
 }
 
 /// Whether a stop holds for a table of which nothing has been read yet.
@@ -107,6 +106,10 @@ pub(crate) struct LogDecoder {
     /// Compiled plans by table, with the table map they were made from: ids restart with the server (correctness §4).
     plans: HashMap<u32, Vec<KnownMap>>,
     txn: Option<Txn>,
+    /// The compressed transaction that is being read, whose events are taken one by one.
+    payload: Option<Payload>,
+    /// Bytes that came out of compressed transactions since the last frame.
+    inflated_bytes: u64,
     frame: FrameBuilder,
 }
 
@@ -129,6 +132,8 @@ impl LogDecoder {
             maps: HashMap::new(),
             plans: HashMap::new(),
             txn: None,
+            payload: None,
+            inflated_bytes: 0,
             frame: FrameBuilder::default(),
         }
     }
@@ -147,7 +152,7 @@ impl LogDecoder {
     pub(crate) fn is_full(&self, frame_bytes_max: u64) -> bool {
         let limit =
             if self.at_boundary() { frame_bytes_max } else { frame_bytes_max.max(TXN_CUT_BYTES) };
-        self.frame.log_bytes() >= limit
+        self.frame.log_bytes() + self.inflated_bytes >= limit
     }
 
     /// Whether a frame would carry anything.
@@ -166,36 +171,57 @@ impl LogDecoder {
             txn.emitted |= self.frame.ordinals() > txn.first_ordinal;
             (txn.first_ordinal, txn.spanned) = (0, false);
         }
+        self.inflated_bytes = 0;
         let end = self.position().clone();
         self.frame
             .finish(end, boundary)
             .map_err(|error| self.internal(format!("a batch could not be closed: {error}")))
     }
 
-    /// Takes one event as it came from the server.
-    pub(crate) fn event(&mut self, bytes: &[u8]) -> Result<Step> {
+    /// Takes one event as it came from the server. While [`LogDecoder::is_inside_event`], [`LogDecoder::go_on`] comes first.
+    pub(crate) fn event(&mut self, bytes: &[u8]) -> Result<Step, Refused> {
         let kind = bytes.get(4).copied().unwrap_or_default();
+        self.whole_event(kind, bytes).map_err(|fault| self.refuse(kind, fault))
+    }
+
+    fn whole_event(&mut self, kind: u8, bytes: &[u8]) -> Result<Step, Fault> {
         if kind == kind::FORMAT_DESCRIPTION {
-            self.checksum =
-                event::format_has_checksums(bytes).map_err(|error| self.broken(kind, &error))?;
+            self.checksum = event::format_has_checksums(bytes)?;
             self.format_known = true;
         }
         // The artificial rotate ahead of the format description has a checksum or not: its bytes tell.
         let checksum = if self.format_known { self.checksum } else { event::has_checksum(bytes) };
-        let event = Event::parse(bytes, checksum).map_err(|error| self.broken(kind, &error))?;
+        let event = Event::parse(bytes, checksum)?;
         self.frame.add_log_bytes(event.len);
         if kind == kind::ROTATE {
-            let (offset, file) =
-                event::rotate(event.body).map_err(|error| self.broken(kind, &error))?;
-            self.move_to(
-                LogPosition::new(file, offset).map_err(|error| self.internal(error.to_string()))?,
-            );
+            let (offset, file) = event::rotate(event.body)?;
+            self.move_to(LogPosition::new(file, offset).map_err(malformed)?);
             return Ok(Step::Go);
         }
         if !event.is_artificial() {
             self.advance(event.header.end);
         }
-        self.dispatch(&event, true).map_err(|fault| self.explain(kind, fault))
+        self.dispatch(&event, true)
+    }
+
+    /// Whether the last event holds others that were not taken yet.
+    pub(crate) fn is_inside_event(&self) -> bool {
+        self.payload.is_some()
+    }
+
+    /// Takes the next event of a compressed transaction.
+    pub(crate) fn go_on(&mut self) -> Result<Step, Refused> {
+        self.inner_event().map_err(|fault| self.refuse(kind::TRANSACTION_PAYLOAD, fault))
+    }
+
+    fn inner_event(&mut self) -> Result<Step, Fault> {
+        let Some(mut payload) = self.payload.take() else { return Ok(Step::Go) };
+        let Some(bytes) = payload.next()? else { return Ok(Step::Go) };
+        self.inflated_bytes += bytes.len() as u64;
+        let event = Event::parse(bytes, false)?;
+        let step = self.dispatch(&event, false)?;
+        self.payload = Some(payload);
+        Ok(step)
     }
 
     /// A new file, or the place where a connection's stream begins.
@@ -208,8 +234,8 @@ impl LogDecoder {
         const WRAP: u64 = 1 << 32;
         let now = self.stream.offset();
         let mut offset = (now & !(WRAP - 1)) | u64::from(end);
-        if offset + WRAP / 2 < now {
-            offset += WRAP;
+        if offset.saturating_add(WRAP / 2) < now {
+            offset = offset.saturating_add(WRAP);
         }
         if offset > now {
             self.stream = self.stream.at(offset);
@@ -301,9 +327,7 @@ impl LogDecoder {
                 Err(_) => self.move_to(self.stream.at(offset)),
             }
         } else {
-            let position = LogPosition::new(file, offset)
-                .map_err(|error| EventError::Malformed(error.to_string()))?;
-            self.move_to(position);
+            self.move_to(LogPosition::new(file, offset).map_err(malformed)?);
         }
         Ok(())
     }
@@ -513,21 +537,11 @@ impl LogDecoder {
         }))
     }
 
+    /// Opens a compressed transaction.
     fn payload(&mut self, body: &[u8]) -> Result<Step, Fault> {
         let head = event::payload_head(body)?;
-        let mut payload = Payload::open(body, head, EVENT_BYTES_MAX)?;
-        let mut notices = Vec::new();
-        while let Some(bytes) = payload.next()? {
-            let event = Event::parse(bytes, false)?;
-            if let Step::Notice(notice) = self.dispatch(&event, false)? {
-                notices.push(notice);
-            }
-        }
-        Ok(match notices.len() {
-            0 => Step::Go,
-            1 => Step::Notice(notices.remove(0)),
-            _ => Step::Notice(Notice::Several(notices)),
-        })
+        self.payload = Some(Payload::open(body, head, EVENT_BYTES_MAX)?);
+        Ok(Step::Go)
     }
 
     fn table_map(&mut self, body: &[u8]) -> Result<Step, Fault> {
@@ -624,61 +638,28 @@ impl LogDecoder {
                     self.position(),
                     error.describe(table.schema())
                 ),
-                remedy: REMEDY_ROW.into(),
+                remedy: error.remedy().into(),
                 scope: StopScope::OnceRead,
                 tables: vec![table],
             })),
         }
     }
 
-    fn broken(&self, kind: u8, error: &EventError) -> Error {
-        Error::operator(format!("the binlog is damaged at {}", self.position()))
-            .detail(format!("event type {kind}: {error}"))
-            .hint("check the server's disk and network; if the file is damaged, copy the tables anew with an empty \
-                   checkpoint storage and an empty target")
+    fn refuse(&self, kind: u8, fault: impl Into<Fault>) -> Refused {
+        fault.into().at(kind, self.position())
     }
 
     fn internal(&self, message: String) -> Error {
         Error::internal(message).detail(format!("at {}", self.position()))
     }
+}
 
-    fn explain(&self, kind: u8, fault: Fault) -> Error {
-        match fault {
-            Fault::Event(error) => self.broken(kind, &error),
-            Fault::Fatal(message, hint) => {
-                Error::operator(message).detail(format!("at {}", self.position())).hint(hint)
-            }
-            Fault::Restart(message) => {
-                Error::transient(message).detail(format!("at {}", self.position()))
-            }
-        }
-    }
+fn malformed(error: PositionError) -> EventError {
+    EventError::Malformed(error.to_string())
 }
 
 const REMEDY_SCHEMA: &str = "schema changes are not followed yet: copy the table anew with an empty checkpoint storage \
                              and an empty target";
-const REMEDY_ROW: &str = "see the option that the message names, or report it; then copy the table anew with an empty \
-                          checkpoint storage and an empty target";
 
-/// Why an event cannot be taken.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// Its bytes are wrong.
-    Event(EventError),
-    /// A person must act: message, hint.
-    Fatal(String, String),
-    /// Only the last checkpoint is right.
-    Restart(String),
-}
-
-impl From<EventError> for Fault {
-    fn from(error: EventError) -> Self {
-        Fault::Event(error)
-    }
-}
-
-impl From<crate::decode::DecodeError> for Fault {
-    fn from(error: crate::decode::DecodeError) -> Self {
-        Fault::Event(EventError::Malformed(error.to_string()))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -353,7 +353,7 @@ pub(crate) fn heartbeat_v2(body: &[u8]) -> Result<(Option<&str>, Option<u64>), E
             break;
         }
         let (len, used) = length_encoded(tail).ok_or(CUT)?;
-        let value = tail.get(used..used + len).ok_or(CUT)?;
+        let value = tail.get(used..).and_then(|tail| tail.get(..len)).ok_or(CUT)?;
         match field {
             1 => file = Some(heartbeat(value)?),
             2 => position = length_encoded(value).map(|(value, _)| value as u64),

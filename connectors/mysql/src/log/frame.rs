@@ -330,7 +330,7 @@ impl FrameBuilder {
 fn continues(run: &PassedRun, id: &TxnId, number: u64) -> bool {
     match (&run.first, id) {
         (TxnId::Gtid { source: a, tag: s, .. }, TxnId::Gtid { source: b, tag: t, .. }) => {
-            a == b && s == t && run.last + 1 == number
+            a == b && s == t && run.last.checked_add(1) == Some(number)
         }
         (
             TxnId::Domain { domain: a, server: s, .. },

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{
     decoder::{LogDecoder, Notice, Step, StopScope},
+    fault::{Readings, Refused},
     frame::LogFrame,
     server,
 };
@@ -63,6 +64,8 @@ pub(crate) struct LogReader {
     pub(crate) heartbeat: Duration,
     /// The last frame ended inside a transaction.
     pub(crate) sent_inside: bool,
+    /// Places where the log was damaged.
+    pub(crate) readings: Readings,
 }
 
 impl LogReader {
@@ -200,9 +203,16 @@ impl LogReader {
         decoder: &mut LogDecoder,
     ) -> Result<()> {
         loop {
-            let step = match packets.next_event().map_err(|error| self.explain(error))? {
-                BinlogNext::Event(bytes) => decoder.event(bytes)?,
-                BinlogNext::Pending => {
+            if decoder.is_inside_event() {
+                let step = decoder.go_on();
+                if !self.take_step(step, decoder).await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            let step = match packets.next_event() {
+                Ok(BinlogNext::Event(bytes)) => decoder.event(bytes),
+                Ok(BinlogNext::Pending) => {
                     if decoder.has_news() && decoder.at_boundary() {
                         // Room in the channel means that the source waits for us: what is here goes at once.
                         if self.items.capacity() > 0 && !self.send_frame(decoder).await? {
@@ -214,20 +224,30 @@ impl LogReader {
                     }
                     continue;
                 }
-                BinlogNext::End => {
+                Ok(BinlogNext::End) => {
                     return Err(Error::transient("the server ended the log's stream"));
                 }
+                // What is no packet is damage too.
+                Err(WireError::Protocol(what)) => Err(Refused::Damaged { what }),
+                Err(error) => return Err(self.explain(error)),
             };
-            let goes_on = match step {
-                Step::Go if decoder.is_full(FRAME_LOG_BYTES_MAX) => {
-                    self.send_frame(decoder).await?
-                }
-                Step::Go => true,
-                Step::Notice(notice) => self.notice(notice, decoder).await?,
-            };
-            if !goes_on {
+            if !self.take_step(step, decoder).await? {
                 return Ok(());
             }
+        }
+    }
+
+    /// Does what an event asks for. False when nobody listens any more.
+    async fn take_step(
+        &mut self,
+        step: Result<Step, Refused>,
+        decoder: &mut LogDecoder,
+    ) -> Result<bool> {
+        match step {
+            Ok(Step::Go) if decoder.is_full(FRAME_LOG_BYTES_MAX) => self.send_frame(decoder).await,
+            Ok(Step::Go) => Ok(true),
+            Ok(Step::Notice(notice)) => self.notice(notice, decoder).await,
+            Err(refused) => Err(self.readings.judge(refused, decoder.position())),
         }
     }
 
@@ -280,37 +300,30 @@ impl LogReader {
         if decoder.has_news() && !self.send_frame(decoder).await? {
             return Ok(false);
         }
-        let mut waiting = vec![notice];
-        while let Some(notice) = waiting.pop() {
-            let item = match notice {
-                Notice::Several(notices) => {
-                    waiting.extend(notices.into_iter().rev());
-                    continue;
-                }
-                Notice::Stop { tables, reason, remedy, scope } => {
-                    LogItem::Stop { tables, reason, remedy, scope }
-                }
-                Notice::Redefined { tables, statement } => {
-                    let changed = self.session.changed(&tables).await?;
-                    if changed.is_empty() {
-                        tracing::info!(statement, "a definition changed no captured column");
-                        continue;
-                    }
-                    LogItem::Stop {
-                        tables: changed,
-                        reason: format!("its definition changed at {} (`{statement}`)", decoder.position()),
-                        remedy: "schema changes are not followed yet: copy the table anew with an empty checkpoint \
-                                 storage and an empty target"
-                            .into(),
-                        scope: StopScope::Always,
-                    }
-                }
-            };
-            if self.items.send(item).await.is_err() {
-                return Ok(false);
+        let item = match notice {
+            Notice::Stop { tables, reason, remedy, scope } => {
+                LogItem::Stop { tables, reason, remedy, scope }
             }
-        }
-        Ok(true)
+            Notice::Redefined { tables, statement } => {
+                let changed = self.session.changed(&tables).await?;
+                if changed.is_empty() {
+                    tracing::info!(statement, "a definition changed no captured column");
+                    return Ok(true);
+                }
+                LogItem::Stop {
+                    tables: changed,
+                    reason: format!(
+                        "its definition changed at {} (`{statement}`)",
+                        decoder.position()
+                    ),
+                    remedy: "schema changes are not followed yet: copy the table anew with an empty checkpoint \
+                             storage and an empty target"
+                        .into(),
+                    scope: StopScope::Always,
+                }
+            }
+        };
+        Ok(self.items.send(item).await.is_ok())
     }
 
     fn explain(&self, error: WireError) -> Error {

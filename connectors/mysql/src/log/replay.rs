@@ -75,13 +75,24 @@ impl LogReplay {
     /// # Errors
     /// When it cannot be decoded, or would stop a table.
     pub fn event(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Step::Notice(notice) = self.decoder.event(bytes)? {
-            return Err(Error::internal(format!("the recorded log stops a table: {notice:?}")));
+        let mut step = self.decoder.event(bytes);
+        loop {
+            match step {
+                Ok(Step::Go) => {}
+                Ok(Step::Notice(notice)) => {
+                    let message = format!("the recorded log stops a table: {notice:?}");
+                    return Err(Error::internal(message));
+                }
+                Err(refused) => return Err(refused.into_error(self.decoder.position())),
+            }
+            if self.decoder.is_full(self.frame_bytes_max) {
+                self.close_frame()?;
+            }
+            if !self.decoder.is_inside_event() {
+                return Ok(());
+            }
+            step = self.decoder.go_on();
         }
-        if self.decoder.is_full(self.frame_bytes_max) {
-            self.close_frame()?;
-        }
-        Ok(())
     }
 
     /// Closes the running frame and says what came since the last call.

@@ -47,8 +47,9 @@ pub(crate) fn append(
     before: BeforeImages,
 ) -> Result<(), RowError> {
     let event = RowsEvent::parse(event_type, body)?;
-    event.ensure_whole(plan)?;
-    let mut rest = event.rows();
+    let is_whole = event.ensure_complete(plan).map_err(RowError::Incomplete)?;
+    let completed = (!is_whole).then(|| event.completed(plan));
+    let mut rest = completed.as_ref().map_or(event.rows(), |completed| &completed.images);
     let mut ordinal = frame.ordinals();
     let batch = frame.batch(table)?;
     let mut appender = Appender { batch, plan, before, old: Vec::new(), new: Vec::new() };
@@ -72,6 +73,10 @@ pub(crate) fn append(
             }
         }
     }
+    let incomplete = completed.as_ref().and_then(|completed| completed.failed.as_ref());
+    if let (None, Some((error, _))) = (&failed, incomplete) {
+        failed = Some(error.clone().into());
+    }
     let count = ordinal - frame.ordinals();
     frame.advance_ordinals(count);
     match failed {
@@ -88,6 +93,8 @@ pub(crate) fn append(
 pub(crate) enum RowError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    #[error(transparent)]
+    Incomplete(DecodeError),
     #[error(transparent)]
     Key(#[from] crate::keys::KeyError),
     #[error("a row image has no bytes")]
@@ -123,10 +130,25 @@ impl RowError {
         }
     }
 
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            RowError::Incomplete(_) => {
+                "a session may set binlog_row_image itself: let every session that writes to the table keep it at FULL, \
+                 then copy the table anew with an empty checkpoint storage and an empty target"
+            }
+            RowError::OfRow { error, .. } => error.remedy(),
+            _ => {
+                "see the option that the message names, or report it; then copy the table anew with an empty checkpoint \
+                 storage and an empty target"
+            }
+        }
+    }
+
     /// In words, with the column's name and the row's key.
     pub(crate) fn describe(&self, schema: &TableSchema) -> String {
         match self {
-            RowError::Decode(error) => error.describe(schema),
+            RowError::Decode(error) | RowError::Incomplete(error) => error.describe(schema),
             RowError::OfRow { error, key } => {
                 format!("{} (the row with {key})", error.describe(schema))
             }

@@ -91,10 +91,11 @@ fn settings(server: &ServerInfo) -> Vec<Finding> {
             &set_global(server, "binlog_row_image = 'FULL'"),
         );
     }
-    if !server.binlog_row_value_options.is_empty() {
+    // PARTIAL_JSON beside whole images tells all.
+    if !matches!(server.binlog_row_value_options.as_str(), "" | "PARTIAL_JSON") {
         error(
             format!(
-                "binlog_row_value_options is {}, so JSON is logged in part",
+                "binlog_row_value_options is {}, which is not known here",
                 server.binlog_row_value_options
             ),
             &set_global(server, "binlog_row_value_options = ''"),
@@ -325,6 +326,8 @@ mod tests {
     #[test]
     fn a_server_that_is_set_up_well_has_no_findings() {
         assert_eq!(settings(&server(Flavor::MySql, &[])), []);
+        let partial = [("binlog_row_value_options", "PARTIAL_JSON")];
+        assert_eq!(settings(&server(Flavor::MySql, &partial)), []);
         assert_eq!(settings(&server(Flavor::MariaDb, &[])), []);
         assert_eq!(encryption(true, true), None);
     }
@@ -346,8 +349,8 @@ mod tests {
             ),
             (
                 "binlog_row_value_options",
-                "PARTIAL_JSON",
-                "is PARTIAL_JSON",
+                "PARTIAL_EVERYTHING",
+                "is PARTIAL_EVERYTHING",
                 "binlog_row_value_options = ''",
             ),
             ("version", "5.6.51", "too old", "upgrade"),

@@ -26,7 +26,7 @@ use crate::{
     charset::{Charset, Charsets, load_queries},
     config::{MySqlConfig, StartupMode},
     keys::{KeyCodec, KeyLiteral},
-    log::{LogReader, check_resumable, log_end, start_position},
+    log::{LogReader, Readings, check_resumable, log_end, start_position},
     metadata::{self, ServerInfo, TableMeta},
     position::ServerIdentity,
     snapshot::{ChunkReader, Proof, first_cuts},
@@ -178,6 +178,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         weigher,
         heartbeat: config.heartbeat_interval,
         sent_inside: false,
+        readings: Readings::default(),
     };
     tasks.spawn(log_reader.run());
     let (jobs, job_queue) = mpsc::channel(readers + 2);

@@ -192,8 +192,9 @@ impl PacketReader {
             }
             at += HEADER + part;
             if header[3] != sequence {
-                // A server that shuts down or loses patience sends its error out of order.
-                match rest.first() {
+                // A server that shuts down or loses patience sends its error out of order. Behind an empty payload stands
+                // the next header.
+                match rest.first().filter(|_| part > 0) {
                     Some(0xFF) => sequence = header[3],
                     None if part > 0 => {
                         return Ok(Front::Partial { needed: at - self.start });
@@ -356,6 +357,10 @@ mod tests {
     fn a_wrong_sequence_number_is_reported_but_an_error_out_of_order_is_passed_on() {
         let mut reader = PacketReader::new(1 << 20);
         reader.make_room().extend_from_slice(&[1, 0, 0, 7, 0x00]);
+        assert!(matches!(reader.next_packet(), Err(WireError::Protocol(_))));
+        // What stands behind an empty packet is not its first byte.
+        let mut reader = PacketReader::new(1 << 20);
+        reader.make_room().extend_from_slice(&[0, 0, 0, 8, 0xFF, 0, 0, 0]);
         assert!(matches!(reader.next_packet(), Err(WireError::Protocol(_))));
         let mut reader = PacketReader::new(1 << 20);
         reader.set_sequence(1);

@@ -15,6 +15,9 @@ use super::{
 /// What a small result may weigh.
 const RESULT_BYTES_MAX: usize = 256 << 20;
 
+/// No statement gives more columns.
+const COLUMNS_MAX: u64 = 65_535;
+
 /// One column of a result, as the server describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnDef {
@@ -165,7 +168,8 @@ impl Connection {
                     rows.push(rest.string()?);
                 }
             }
-            if rows.bytes.len() > RESULT_BYTES_MAX {
+            let cells_bytes = rows.cells.len().saturating_mul(size_of::<Option<Range<usize>>>());
+            if rows.bytes.len().saturating_add(cells_bytes) > RESULT_BYTES_MAX {
                 return Err(WireError::protocol("a result for memory is larger than 256 MiB"));
             }
         }
@@ -241,6 +245,9 @@ impl Connection {
 
     /// Reads so many column definitions, and the EOF behind them where there is one.
     pub(crate) async fn column_defs(&mut self, count: u64) -> Result<Vec<ColumnDef>, WireError> {
+        if count > COLUMNS_MAX {
+            return Err(WireError::protocol(format!("a result with {count} columns")));
+        }
         let mut columns = Vec::new();
         for _ in 0..count {
             columns.push(ColumnDef::parse(self.answer().await?)?);

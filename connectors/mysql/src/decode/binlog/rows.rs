@@ -42,7 +42,7 @@ pub enum Half {
 
 impl RowsKind {
     /// What an event of this type does, and whether its images are compressed; none when it is no row event that we
-    /// decode (a PARTIAL_UPDATE is one that [`RowsEvent::parse`] refuses).
+    /// decode.
     pub fn of(event_type: u8) -> Option<(Self, bool)> {
         Some(match event_type {
             code::WRITE | code::WRITE_V1 => (RowsKind::Write, false),
@@ -58,7 +58,22 @@ impl RowsKind {
 
 /// Whether events of this type have the second version's extra data.
 fn has_extra_data(event_type: u8) -> bool {
-    matches!(event_type, code::WRITE..=code::DELETE | code::WRITE_COMPRESSED..=code::DELETE_COMPRESSED)
+    matches!(
+        event_type,
+        code::WRITE..=code::DELETE
+            | code::PARTIAL_UPDATE
+            | code::WRITE_COMPRESSED..=code::DELETE_COMPRESSED
+    )
+}
+
+/// One bit a column, lowest first; a bit beyond the end is not set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bitmap<'a>(pub(super) &'a [u8]);
+
+impl Bitmap<'_> {
+    pub(super) fn has(&self, at: usize) -> bool {
+        self.0.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
+    }
 }
 
 /// A row event's header, and its images as they are.
@@ -71,6 +86,7 @@ pub struct RowsEvent<'a> {
     /// Event flags.
     pub flags: u16,
     columns: usize,
+    is_partial: bool,
     /// Which columns the images have: before (or only), after.
     present: [&'a [u8]; 2],
     images: &'a [u8],
@@ -83,7 +99,7 @@ impl<'a> RowsEvent<'a> {
     /// Parses an event body; compressed ones go through [`super::inflate_rows`] first.
     ///
     /// # Errors
-    /// When the body is no row event, or is a PARTIAL_UPDATE, whose images lack what did not change.
+    /// When the body is no row event.
     pub fn parse(event_type: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(body);
         let event = Self::header(event_type, &mut cursor)
@@ -93,11 +109,6 @@ impl<'a> RowsEvent<'a> {
 
     /// Reads all before the images.
     pub(super) fn header(event_type: u8, cursor: &mut Cursor<'a>) -> Result<Self, Fault> {
-        if event_type == code::PARTIAL_UPDATE {
-            return Err(Fault::new(
-                "PARTIAL_UPDATE_ROWS holds only the changed parts of JSON values; set binlog_row_value_options = ''",
-            ));
-        }
         let (kind, _) = RowsKind::of(event_type)
             .ok_or_else(|| Fault::new(format!("event type {event_type} is no row event")))?;
         let table_id = cursor.uint_le(6)?;
@@ -114,7 +125,8 @@ impl<'a> RowsEvent<'a> {
             RowsKind::Write | RowsKind::Delete => first,
         };
         let present = [first, second];
-        Ok(RowsEvent { kind, table_id, flags, columns, present, images: &[] })
+        let is_partial = event_type == code::PARTIAL_UPDATE;
+        Ok(RowsEvent { kind, table_id, flags, columns, is_partial, present, images: &[] })
     }
 
     /// All images, one behind the other.
@@ -122,29 +134,37 @@ impl<'a> RowsEvent<'a> {
         self.images
     }
 
-    /// Makes sure that the images have every column of the plan.
+    /// Whether every image has every column of the plan; if not, [`RowsEvent::completed`] makes them so.
     ///
     /// # Errors
-    /// Naming the first column that is missing: `binlog_row_image` is not FULL.
-    pub fn ensure_whole(&self, plan: &BinlogPlan) -> Result<(), DecodeError> {
+    /// Naming the first column that is missing and cannot be known: the image of an insert, a delete or an update's old
+    /// row is not whole (`binlog_row_image` is not FULL).
+    pub fn ensure_complete(&self, plan: &BinlogPlan) -> Result<bool, DecodeError> {
         if self.columns != plan.columns() {
             let what =
                 format!("the row event has {} columns, its table {}", self.columns, plan.columns());
             return Err(DecodeError::new(what, 0));
         }
-        for bitmap in self.present {
-            let is_present =
-                |at: &usize| bitmap.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
-            if let Some(missing) = (0..self.columns).find(|at| !is_present(at)) {
-                return Err(DecodeError {
-                    what: "the row image lacks it; set binlog_row_image = FULL for every session"
-                        .into(),
-                    column: Some(missing),
-                    offset: 0,
-                });
-            }
+        let [first, second] = self.present.map(Bitmap);
+        if let Some(missing) = (0..self.columns).find(|&column| !first.has(column)) {
+            return Err(DecodeError {
+                what: "the row image lacks it: binlog_row_image was not FULL".into(),
+                column: Some(missing),
+                offset: 0,
+            });
         }
-        Ok(())
+        Ok(!self.is_partial && (0..self.columns).all(|column| second.has(column)))
+    }
+
+    /// Which columns the after images have.
+    pub(super) fn after_columns(&self) -> Bitmap<'a> {
+        let [_, second] = self.present;
+        Bitmap(second)
+    }
+
+    /// Whether JSON columns of after images may hold changes.
+    pub(super) fn is_partial(&self) -> bool {
+        self.is_partial
     }
 
     /// Which images a row has, in order.
@@ -160,9 +180,11 @@ impl<'a> RowsEvent<'a> {
     /// what [`crate::decode::BatchBuilder::append_image`] returns.
     ///
     /// # Errors
-    /// As [`RowsEvent::ensure_whole`].
+    /// As [`RowsEvent::ensure_complete`], and when the images have to be completed first.
     pub fn images<'p>(&self, plan: &'p BinlogPlan) -> Result<Images<'a, 'p>, DecodeError> {
-        self.ensure_whole(plan)?;
+        if !self.ensure_complete(plan)? {
+            return Err(DecodeError::new("the after images are not whole", 0));
+        }
         Ok(Images { plan, halves: self.halves(), nth: 0, rest: self.images })
     }
 }
