@@ -74,6 +74,14 @@ impl Bitmap<'_> {
     pub(super) fn has(&self, at: usize) -> bool {
         self.0.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
     }
+
+    /// Whether all of the first `count` are there: asked of every event, so by bytes.
+    fn is_full(&self, count: usize) -> bool {
+        let Some((whole, rest)) = self.0.split_at_checked(count / 8) else { return false };
+        let last = (1u8 << (count % 8)) - 1;
+        whole.iter().all(|byte| *byte == 0xFF)
+            && (last == 0 || rest.first().is_some_and(|byte| byte & last == last))
+    }
 }
 
 /// A row event's header, and its images as they are.
@@ -146,6 +154,9 @@ impl<'a> RowsEvent<'a> {
             return Err(DecodeError::new(what, 0));
         }
         let [first, second] = self.present.map(Bitmap);
+        if first.is_full(self.columns) && second.is_full(self.columns) {
+            return Ok(!self.is_partial);
+        }
         if let Some(missing) = (0..self.columns).find(|&column| !first.has(column)) {
             return Err(DecodeError {
                 what: "the row image lacks it: binlog_row_image was not FULL".into(),
