@@ -8,7 +8,14 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+/// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
 fn main() -> ExitCode {
+    // Free pages go back to the system at once: frames come and go, and what lay about for the default 10 ms was a quarter of
+    // the memory while a backlog is drained (69 MiB, now 50), at no cost in CPU that could be measured.
+    // SAFETY: no other thread is there yet, which is all that the call asks for.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) };
     // Once per process, before the first TLS connection. A second call could only come from here.
     let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     cdc_cli::cli::main()

@@ -258,11 +258,14 @@ class Bench:
                     sys.exit("no stream to measure the latency of")
                 time.sleep(0.05)
             self.write_timed()
-            while seen.rows < LATENCY_ROWS and time.monotonic() < deadline:
-                time.sleep(0.05)
+            before = -1
+            while before < seen.rows < LATENCY_ROWS:
+                before = seen.rows
+                time.sleep(2)
             daemon.send_signal(signal.SIGTERM)
             if daemon.wait() != 0 or seen.rows != LATENCY_ROWS:
-                sys.exit(f"{seen.rows} of {LATENCY_ROWS} timed rows came")
+                log = (self.folder / "log").read_text(errors="replace")
+                sys.exit(f"{seen.rows} of {LATENCY_ROWS} timed rows came:\n{log[-3000:]}")
             seen.thread.join()
             ordered = sorted(seen.milliseconds)
             medians.append(ordered[len(ordered) // 2])

@@ -436,3 +436,38 @@ async fn a_server_that_falls_silent_is_noticed_and_nothing_is_lost() -> Outcome 
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latest_offset_passes_every_change_from_the_first_event_on() -> Outcome {
+    const ROWS: usize = 200;
+    for kind in ServerKind::ALL {
+        let server = Server::shared(kind).await?;
+        for round in 0..3 {
+            let database = server.new_database("latest").await?;
+            let mut sql = server.connect().await?;
+            sql.run_all(&[
+                &format!("CREATE TABLE {database}.t (id INT PRIMARY KEY)"),
+                &format!("INSERT INTO {database}.t VALUES (-1)"),
+            ])
+            .await?;
+            let folder = PipelineFolder::new()?;
+            let source = server.source_yaml(&format!(r"{database}.\.*"));
+            let mode = "  scan.startup.mode: latest-offset\nsink:\n  type: values\n";
+            let file = folder.write("pipeline.yaml", &format!("{source}{mode}"))?;
+            let daemon = Daemon::run(&file)?;
+            let count =
+                |text: &str| daemon.stdout().iter().filter(|line| line.contains(text)).count();
+            wait_until("the table", DEADLINE, async || Ok(count("CreateTableEvent") == 1)).await?;
+            // The stream has begun: what is committed from now on belongs to it.
+            for id in 0..ROWS {
+                sql.run(&format!("INSERT INTO {database}.t VALUES ({id})")).await?;
+            }
+            let arrived = wait_until("all rows", DEADLINE, async || Ok(count("op=INSERT") >= ROWS));
+            if arrived.await.is_err() {
+                panic!("round {round}: {} of {ROWS} rows came", count("op=INSERT"));
+            }
+            daemon.stop(DEADLINE).await?.expect_code(0)?;
+        }
+    }
+    Ok(())
+}

@@ -260,6 +260,11 @@ impl<P: Ord + Clone, L: Clone, R> Snapshot<P, L, R> {
         self.held_until = (log_end > self.reader).then_some(log_end);
     }
 
+    /// The position given to `hold_opening_until`, until the reader has reached it.
+    pub fn held_until(&self) -> Option<&P> {
+        self.held_until.as_ref()
+    }
+
     /// Whether the reader has yet to reach the position given to `hold_opening_until`.
     pub fn is_held(&self) -> bool {
         self.held_until.is_some()

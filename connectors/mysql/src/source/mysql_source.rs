@@ -230,7 +230,11 @@ impl MySqlSource {
         let txns: Arc<[TxnSpan]> = txns.into();
         let mut emitted = Vec::with_capacity(batches.len());
         for batch in batches {
-            emitted.extend(self.sift(batch, &txns, &end)?);
+            emitted.extend(if self.from_latest {
+                self.behind_start(batch, &txns)?
+            } else {
+                self.sift(batch, &txns, &end)?
+            });
         }
         let has_rows = !emitted.is_empty();
         if has_rows {
@@ -261,8 +265,40 @@ impl MySqlSource {
         Ok(())
     }
 
-    /// Nothing is copied: from here on every change is passed on.
-    fn start_at_latest(&mut self) {
+    /// Of a batch, the transactions that were logged after the start: `latest-offset` begins at a transaction, wherever
+    /// the frame ends that holds it.
+    fn behind_start(&self, batch: LogBatch, txns: &Arc<[TxnSpan]>) -> Result<Option<ChangeBatch>> {
+        if batch.table.is_stopped() {
+            return Ok(None);
+        }
+        let (Some(start), false) = (
+            self.machine.held_until(),
+            self.machine.table_state(batch.table.key) == TableState::AllDone,
+        ) else {
+            return Ok(Some(change_batch(batch, txns)));
+        };
+        let mut is_behind = Vec::with_capacity(txns.len());
+        for span in txns.iter() {
+            let end = LogPosition::new(Arc::clone(&span.file), span.pos)
+                .map_err(|error| Error::internal(error.to_string()))?;
+            is_behind.push(end > *start);
+        }
+        let keep: Vec<bool> = batch
+            .ordinals
+            .iter()
+            .map(|ordinal| {
+                let next = txns.partition_point(|span| span.first_ordinal <= *ordinal);
+                next.checked_sub(1).is_some_and(|at| is_behind[at])
+            })
+            .collect();
+        if keep.iter().all(|keep| !keep) {
+            return Ok(None);
+        }
+        Ok(Some(change_batch(crate::log::select(batch, &keep), txns)))
+    }
+
+    /// Nothing is copied: from here on every change is passed on. Not while the machine is held.
+    pub(crate) fn start_at_latest(&mut self) {
         self.from_latest = false;
         for table in self.catalog.tables().iter().filter(|table| !table.is_stopped()) {
             // No range of it was ever opened.

@@ -193,7 +193,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         };
         tasks.spawn(reader.run());
     }
-    Ok(MySqlSource {
+    let mut source = MySqlSource {
         catalog,
         machine,
         gtids,
@@ -214,7 +214,11 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         ended: false,
         stats: Stats::new(rows_estimated),
         _tasks: tasks,
-    })
+    };
+    if from_latest && !source.machine.is_held() {
+        source.start_at_latest();
+    }
+    Ok(source)
 }
 
 fn limits(config: &MySqlConfig, context: &SourceContext, readers: usize) -> Limits {
