@@ -73,9 +73,12 @@ pub(crate) fn append(
             }
         }
     }
+    let mut failed = failed.map(|error: RowError| error.of_row(table, plan, event.kind, rest));
     let incomplete = completed.as_ref().and_then(|completed| completed.failed.as_ref());
-    if let (None, Some((error, _))) = (&failed, incomplete) {
-        failed = Some(error.clone().into());
+    if let (None, Some((error, row))) = (&failed, incomplete) {
+        // Its old row stands first and is whole, the new one is what could not be completed.
+        let error = RowError::from(error.clone());
+        failed = Some(error.of_row(table, plan, RowsKind::Delete, row));
     }
     let count = ordinal - frame.ordinals();
     frame.advance_ordinals(count);
@@ -83,7 +86,7 @@ pub(crate) fn append(
         None => Ok(()),
         Some(error) => {
             frame.cut_row(ordinal);
-            Err(error.of_row(table, plan, event.kind, rest))
+            Err(error)
         }
     }
 }

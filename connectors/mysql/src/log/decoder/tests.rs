@@ -14,7 +14,12 @@ use crate::{
 const MAP: [u8; 19] = [7, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 3, 0, 0b10];
 
 fn decoder() -> LogDecoder {
-    let mut meta = schema_tests::table(&[("id", "int"), ("v", "int")]);
+    decoder_of("int")
+}
+
+/// The same with another type of `v`.
+fn decoder_of(v: &str) -> LogDecoder {
+    let mut meta = schema_tests::table(&[("id", "int"), ("v", v)]);
     meta.id = TableId::new("d", "t");
     meta.columns[0].nullable = false;
     meta.primary_key = vec![0];
@@ -270,4 +275,27 @@ fn columns_that_only_the_new_row_lacks_are_completed_from_the_old_one() {
     body[11..13].copy_from_slice(&[0b01, 0b11]);
     let step = inside().event(&event(kind::UPDATE_ROWS, 1000, &body));
     assert!(matches!(step, Ok(Step::Notice(Notice::Stop { .. }))), "{step:?}");
+}
+
+/// A change that has no place in the document: the table stops with its name, the row's key, the column and the position.
+#[test]
+fn a_partial_update_that_does_not_fit_names_the_row() {
+    let mut map = MAP.to_vec();
+    map.splice(15.., [3, 245, 1, 4, 0b10]);
+    let mut body = vec![7, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0b11, 0b11];
+    // The old row (1, []), and a new one that replaces what is not there.
+    body.extend_from_slice(&[0, 1, 0, 0, 0, 5, 0, 0, 0, 2, 0, 0, 4, 0]);
+    let change = [0, 4, b'$', b'[', b'0', b']', 2, 4, 1];
+    body.extend_from_slice(&[1, 1, 0, 1, 0, 0, 0, change.len() as u8, 0, 0, 0]);
+    body.extend_from_slice(&change);
+    let mut decoder = decoder_of("json");
+    for bytes in [format_description(), gtid(800), event(kind::TABLE_MAP, 900, &map)] {
+        assert!(matches!(decoder.event(&bytes), Ok(Step::Go)));
+    }
+    let step = decoder.event(&event(kind::PARTIAL_UPDATE_ROWS, 1000, &body));
+    let Ok(Step::Notice(Notice::Stop { tables, reason, .. })) = step else { panic!("{step:?}") };
+    assert_eq!(tables[0].id().to_string(), "d.t");
+    for text in ["binlog.000003:1000", "column `v`", "Replace at $[0] has no place", "`id` = 1"] {
+        assert!(reason.contains(text), "\"{text}\" is missing in: {reason}");
+    }
 }
