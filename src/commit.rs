@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use cdc_api::{
-    CheckpointId, Committable, Committer, Error, MetadataApplier, QuarantinedTable, Result,
-    SchemaChange, SourcePhase, SourceState,
+    Applied, CheckpointId, Committable, Committer, Error, MetadataApplier, QuarantinedTable,
+    Result, SchemaChange, SourcePhase, SourceState,
 };
 use tokio::{
     sync::mpsc,
@@ -131,7 +131,7 @@ impl Checkpoints {
     }
 
     /// Brings a sink table to the state behind a change.
-    pub(crate) async fn apply(&mut self, change: SchemaChange) -> Result<()> {
+    pub(crate) async fn apply(&mut self, change: SchemaChange) -> Result<Applied> {
         self.applier.apply(&change).await
     }
 }

@@ -30,7 +30,7 @@ pub use pipeline::PIPELINE_OPTIONS;
 pub use screen::{Report, Screen};
 pub use spec::{
     ConnectorBlock, PipelineOptions, PipelineSpec, RuntimeMode, SchemaChangeBehavior,
-    SchemaChangeFilter, SchemaChangeKind, TableErrorPolicy,
+    SchemaChangeFilter, TableErrorPolicy,
 };
 pub use substitute::{Environment, ProcessEnvironment};
 

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Instant};
 
 use cdc_api::{
-    ChangeBatch, CheckpointId, Error, EventSource, Frame, Op, Ops, QuarantinedTable, Result,
-    SchemaChange, SourceEvent, TableSchema,
+    Applied, ChangeBatch, CheckpointId, Error, EventSource, Frame, Op, Ops, QuarantinedTable,
+    Result, SchemaChange, SourceEvent, TableSchema,
 };
 
 use crate::{
@@ -127,7 +127,12 @@ impl Ingest {
                 turn.at_boundary = frame.boundary;
                 self.pass(frame).await?;
             }
-            SourceEvent::Schema(change) => self.change_schema(&change).await?,
+            SourceEvent::Resumed(schema) => self.table(&schema).await?,
+            SourceEvent::Schema(changes) => {
+                for change in changes {
+                    self.change_schema(&change).await?;
+                }
+            }
             SourceEvent::Quarantined(table) => self.quarantined(&table)?,
             SourceEvent::Advanced => {}
             SourceEvent::End => turn.ended = true,
@@ -165,9 +170,21 @@ impl Ingest {
     }
 
     async fn change_schema(&mut self, change: &SchemaChange) -> Result<()> {
-        let SchemaChange::Create(schema) = change;
+        match change {
+            SchemaChange::Create(schema) => self.table(schema).await,
+            other => Err(Error::internal(format!(
+                "a change of table \"{}\" came ahead of its support",
+                other.table()
+            ))),
+        }
+    }
+
+    async fn table(&mut self, schema: &Arc<TableSchema>) -> Result<()> {
         for sink_schema in self.router.learn(schema)?.to_vec() {
-            self.checkpoints.apply(SchemaChange::Create(Arc::clone(&sink_schema))).await?;
+            let create = SchemaChange::Create(Arc::clone(&sink_schema));
+            if let Applied::Unsupported(why) = self.checkpoints.apply(create).await? {
+                return Err(Error::operator(why));
+            }
             self.writers.schema(&sink_schema).await?;
         }
         Ok(())

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use cdc_api::{ConnectorSpec, OptionFault, OptionSpec, Options, Role};
+use cdc_api::{ConnectorSpec, OptionFault, OptionSpec, Options, Role, SchemaChangeKind};
 
 use super::{
     fault::{Fault, did_you_mean},
     reader::Reader,
-    spec::{ConnectorBlock, SchemaChangeFilter, SchemaChangeKind},
+    spec::{ConnectorBlock, SchemaChangeFilter},
     tree::{Entry, Scalar, Value},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use cdc_api::Options;
+use cdc_api::{Options, SchemaChangeKind};
 
 use crate::route::{RouteMode, RouteRule};
 
@@ -95,57 +95,6 @@ pub enum TableErrorPolicy {
     Stop,
 }
 
-/// A kind of schema change, as the sink's filter names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SchemaChangeKind {
-    /// `add.column`
-    AddColumn,
-    /// `alter.column.type`
-    AlterColumnType,
-    /// `create.table`
-    CreateTable,
-    /// `drop.column`
-    DropColumn,
-    /// `drop.table`
-    DropTable,
-    /// `rename.column`
-    RenameColumn,
-    /// `truncate.table`
-    TruncateTable,
-    /// `alter.table.comment`
-    AlterTableComment,
-}
-
-impl SchemaChangeKind {
-    /// All kinds with their words.
-    pub const ALL: [(&'static str, SchemaChangeKind); 8] = [
-        ("add.column", SchemaChangeKind::AddColumn),
-        ("alter.column.type", SchemaChangeKind::AlterColumnType),
-        ("alter.table.comment", SchemaChangeKind::AlterTableComment),
-        ("create.table", SchemaChangeKind::CreateTable),
-        ("drop.column", SchemaChangeKind::DropColumn),
-        ("drop.table", SchemaChangeKind::DropTable),
-        ("rename.column", SchemaChangeKind::RenameColumn),
-        ("truncate.table", SchemaChangeKind::TruncateTable),
-    ];
-
-    /// Words that stand for several kinds.
-    pub const FAMILIES: [&'static str; 9] =
-        ["add", "all", "alter", "column", "create", "drop", "rename", "table", "truncate"];
-
-    /// The kinds a word of the file stands for; empty when it is unknown.
-    pub fn of(word: &str) -> Vec<SchemaChangeKind> {
-        let word = word.trim().to_ascii_lowercase();
-        let stands = |name: &str| {
-            name == word
-                || word == "all"
-                || (Self::FAMILIES.contains(&word.as_str())
-                    && name.split('.').any(|part| part == word))
-        };
-        Self::ALL.iter().filter(|(name, _)| stands(name)).map(|(_, kind)| *kind).collect()
-    }
-}
-
 /// Which schema changes reach the sink; none of both lists set means the behaviour's own default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaChangeFilter {
@@ -153,24 +102,4 @@ pub struct SchemaChangeFilter {
     pub include: Option<Vec<SchemaChangeKind>>,
     /// Never these, when given; stronger than `include`.
     pub exclude: Option<Vec<SchemaChangeKind>>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_stand_for_their_kinds() {
-        use SchemaChangeKind::{
-            AddColumn, AlterColumnType, AlterTableComment, DropColumn, DropTable,
-        };
-        assert_eq!(SchemaChangeKind::of("drop"), [DropColumn, DropTable]);
-        assert_eq!(SchemaChangeKind::of("ADD"), [AddColumn]);
-        assert_eq!(SchemaChangeKind::of("alter"), [AlterColumnType, AlterTableComment]);
-        assert_eq!(SchemaChangeKind::of("table").len(), 4);
-        assert_eq!(SchemaChangeKind::of("column").len(), 4);
-        assert_eq!(SchemaChangeKind::of("all").len(), 8);
-        assert_eq!(SchemaChangeKind::of("type"), []);
-        assert_eq!(SchemaChangeKind::of("drop.table"), [DropTable]);
-    }
 }

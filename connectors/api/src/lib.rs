@@ -19,10 +19,12 @@ pub use change::{ChangeBatch, Frame, Op, Ops, Ordinals, TxnId, TxnSpan};
 pub use error::{Error, ErrorKind, Result};
 pub use logical::LogicalType;
 pub use options::{ConnectorSpec, OptionClass, OptionFault, OptionSpec, OptionType, Options, Role};
-pub use schema_change::SchemaChange;
+pub use schema_change::{
+    ColumnChange, ColumnPosition, SchemaChange, SchemaChangeKind, column_changes,
+};
 pub use sink::{
-    BeforeImages, CheckpointId, Committable, Committer, EventSinkProvider, MetadataApplier,
-    Partitioning, Recovery, SinkCapabilities, SinkContext, SinkWriter,
+    Applied, BeforeImages, CheckpointId, Committable, Committer, EventSinkProvider,
+    MetadataApplier, Partitioning, Recovery, SinkCapabilities, SinkContext, SinkWriter,
 };
 pub use source::{
     EventSource, EventSourceProvider, Finding, NulledColumn, Preflight, QuarantinedTable, Severity,

@@ -129,9 +129,25 @@ pub trait Committer: Send {
     async fn highest_checkpoint(&mut self) -> Result<Option<CheckpointId>>;
 }
 
+/// What became of a schema change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The target is in the state behind the change.
+    Done,
+    /// The target cannot be changed so and is as it was; the text says why. `schema.change.behavior: TRY_EVOLVE` lives
+    /// with that, the others stop.
+    Unsupported(String),
+}
+
 /// Applies schema changes to the target. One task owns it.
+///
+/// The changes are those of the sink's own tables: names are the sink's, columns are known by [`crate::Column::id`], and
+/// `before` is what this pipeline brought the table to. The table in the target is in its state before or behind the
+/// change and in no other, except for what the target's users add to it.
 #[async_trait]
 pub trait MetadataApplier: Send {
     /// Brings the table to the state behind the change. May be repeated: it compares and finishes (correctness §6).
-    async fn apply(&mut self, change: &SchemaChange) -> Result<()>;
+    /// A table that is to be emptied ([`SchemaChange::Truncate`], [`SchemaChange::Recreate`]) holds, when this returns,
+    /// no row of an earlier generation ([`TableSchema::generation`]); rows of the new one come later.
+    async fn apply(&mut self, change: &SchemaChange) -> Result<Applied>;
 }

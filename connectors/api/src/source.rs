@@ -144,8 +144,12 @@ pub struct NulledColumn {
 pub enum SourceEvent {
     /// Rows. `frame.boundary` says whether a barrier may be cut behind it.
     Frame(Frame),
-    /// A schema change, at a boundary; rows that need it come later.
-    Schema(SchemaChange),
+    /// At a start: a table that goes on as the checkpoint has it. Ahead of all its rows.
+    Resumed(Arc<TableSchema>),
+    /// What happened to tables, in order, at a boundary; rows that need it come later, and [`EventSource::state`] is the
+    /// one behind all of it. A [`SchemaChange::Create`] alone may also come inside a transaction that creates the table
+    /// and fills it: then the state is still that of the last boundary, plus the table.
+    Schema(Vec<SchemaChange>),
     /// A table stopped; no row of it follows. At a boundary.
     Quarantined(QuarantinedTable),
     /// The position moved on without rows for us; at a boundary.
@@ -188,6 +192,10 @@ pub trait EventSource: Send {
     /// A checkpoint with this state is committed: the server may let go of the log before it. May be called late, and
     /// only for the newest.
     async fn acknowledge(&mut self, state: &SourceState) -> Result<()>;
+
+    /// The engine cannot go on with a table (a value that its sink or a transform refuses): no more of it comes, its stop
+    /// is in the state, and a [`SourceEvent::Quarantined`] follows.
+    fn quarantine(&mut self, table: &TableId, reason: &str, remedy: &str);
 
     /// Numbers as of now; cheap.
     fn progress(&self) -> SourceProgress;

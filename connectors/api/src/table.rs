@@ -116,6 +116,8 @@ struct Record {
     options: BTreeMap<String, String>,
     #[serde(default)]
     comment: Option<String>,
+    #[serde(default)]
+    generation: u32,
 }
 
 /// One version of a table's schema, with the Arrow schema its batches have.
@@ -145,6 +147,7 @@ impl TableSchema {
             partition_keys: Vec::new(),
             options: BTreeMap::new(),
             comment: None,
+            generation: 0,
         })
     }
 
@@ -177,6 +180,43 @@ impl TableSchema {
         other
     }
 
+    /// The same table as another version.
+    #[must_use]
+    pub fn with_version(mut self, version: u32) -> Self {
+        self.record.version = version;
+        self
+    }
+
+    /// With other columns, key and partition columns (positions).
+    ///
+    /// # Errors
+    /// As [`TableSchema::new`].
+    pub fn with_columns(
+        &self,
+        columns: Vec<Column>,
+        primary_key: Vec<usize>,
+        partition_keys: Vec<usize>,
+    ) -> Result<Self> {
+        let mut record = self.record.clone();
+        (record.columns, record.primary_key, record.partition_keys) =
+            (columns, primary_key, partition_keys);
+        Self::from_record(record)
+    }
+
+    /// With options for the sink's table.
+    #[must_use]
+    pub fn with_options(mut self, options: BTreeMap<String, String>) -> Self {
+        self.record.options = options;
+        self
+    }
+
+    /// With the number of times that the sink's table was emptied.
+    #[must_use]
+    pub fn with_generation(mut self, generation: u32) -> Self {
+        self.record.generation = generation;
+        self
+    }
+
     /// With a table comment.
     #[must_use]
     pub fn with_comment(mut self, comment: Option<String>) -> Self {
@@ -207,6 +247,11 @@ impl TableSchema {
     /// Options for the sink's table.
     pub fn options(&self) -> &BTreeMap<String, String> {
         &self.record.options
+    }
+    /// How often the sink's table was emptied since the pipeline began: counted by the engine, 0 in a source's schemas.
+    /// Rows of different generations never belong together.
+    pub fn generation(&self) -> u32 {
+        self.record.generation
     }
     /// The table's comment.
     pub fn comment(&self) -> Option<&str> {
@@ -250,6 +295,7 @@ impl PartialEq for TableSchema {
             && a.partition_keys == b.partition_keys
             && a.options == b.options
             && a.comment == b.comment
+            && a.generation == b.generation
     }
 }
 impl Eq for TableSchema {}

@@ -10,8 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use cdc_api::{
-    BeforeImages, CheckpointId, Committable, Committer, Error, EventSinkProvider, MetadataApplier,
-    Partitioning, Recovery, Result, SchemaChange, SinkCapabilities, SinkContext, SinkWriter,
+    Applied, BeforeImages, CheckpointId, Committable, Committer, Error, EventSinkProvider,
+    MetadataApplier, Partitioning, Recovery, Result, SchemaChange, SinkCapabilities, SinkContext,
+    SinkWriter,
 };
 use tracing::info;
 
@@ -198,12 +199,11 @@ impl Committer for Publisher {
 /// A table needs no preparation: its folder is made with its first file. What it may not be is found out here.
 #[async_trait]
 impl MetadataApplier for Publisher {
-    async fn apply(&mut self, change: &SchemaChange) -> Result<()> {
-        match change {
-            SchemaChange::Create(schema) => {
-                let layout = Layout::new(schema)?;
-                refuse_foreign(self.target(), &layout, &self.uuid).await
-            }
+    async fn apply(&mut self, change: &SchemaChange) -> Result<Applied> {
+        if let Some(schema) = change.after() {
+            let layout = Layout::new(schema)?;
+            refuse_foreign(self.target(), &layout, &self.uuid).await?;
         }
+        Ok(Applied::Done)
     }
 }

@@ -12,9 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use cdc_api::{
-    BeforeImages, ChangeBatch, CheckpointId, Committable, Committer, Error, EventSinkProvider,
-    MetadataApplier, Partitioning, Recovery, Result, SchemaChange, SinkCapabilities, SinkContext,
-    SinkWriter, TableId, TableSchema,
+    Applied, BeforeImages, ChangeBatch, CheckpointId, Committable, Committer, Error,
+    EventSinkProvider, MetadataApplier, Partitioning, Recovery, Result, SchemaChange,
+    SinkCapabilities, SinkContext, SinkWriter, TableId, TableSchema,
 };
 
 use crate::event::{Changes, push_create};
@@ -235,8 +235,8 @@ impl Committer for Nothing {
 /// A table's creation is printed by the writer, ahead of the table's first row, also after a restart.
 #[async_trait]
 impl MetadataApplier for Nothing {
-    async fn apply(&mut self, _change: &SchemaChange) -> Result<()> {
-        Ok(())
+    async fn apply(&mut self, _change: &SchemaChange) -> Result<Applied> {
+        Ok(Applied::Done)
     }
 }
 

@@ -12,7 +12,7 @@ use arrow_select::filter::filter_record_batch;
 use async_trait::async_trait;
 use cdc_api::{
     ChangeBatch, Error, EventSource, Frame, Op, Ops, Ordinals, QuarantinedTable, Result,
-    SchemaChange, SourceEvent, SourcePhase, SourceProgress, SourceState, TxnSpan,
+    SchemaChange, SourceEvent, SourcePhase, SourceProgress, SourceState, TableId, TxnSpan,
 };
 use cdc_incremental::{
     ChunkRead, Completed, Operation, RangeId, ReadOutcome, Snapshot, TableKey, TableState, Verdict,
@@ -177,6 +177,13 @@ impl EventSource for MySqlSource {
         Ok(())
     }
 
+    fn quarantine(&mut self, table: &TableId, reason: &str, remedy: &str) {
+        let found = self.catalog.tables().iter().find(|captured| captured.id() == table).cloned();
+        if let Some(captured) = found {
+            self.stop_table(&captured, reason, remedy);
+        }
+    }
+
     fn progress(&self) -> SourceProgress {
         let machine = self.machine.progress();
         let copying = !self.machine.is_done();
@@ -206,7 +213,7 @@ impl MySqlSource {
                 for table in tables {
                     let untouched = self.machine.table_state(table.key) == TableState::AllUnread;
                     if scope == StopScope::Always || !untouched {
-                        self.quarantine(&table, &reason, &remedy);
+                        self.stop_table(&table, &reason, &remedy);
                     }
                 }
                 Ok(())
@@ -511,7 +518,7 @@ impl MySqlSource {
             _ => trouble.failures += 1,
         }
         if trouble.failures >= FAILURES_MAX {
-            self.quarantine(table, reason, remedy);
+            self.stop_table(table, reason, remedy);
         }
     }
 
@@ -548,7 +555,7 @@ impl MySqlSource {
             }
             ReadOutcome::Refused(refusal) => {
                 self.held.remove(&range);
-                self.quarantine(
+                self.stop_table(
                     table,
                     &format!("a chunk of its rows cannot be placed: {refusal}"),
                     "please report it with the table's definition and the server's version",
@@ -585,7 +592,7 @@ impl MySqlSource {
         Ok(())
     }
 
-    fn quarantine(&mut self, table: &Arc<CapturedTable>, reason: &str, remedy: &str) {
+    fn stop_table(&mut self, table: &Arc<CapturedTable>, reason: &str, remedy: &str) {
         if table.is_stopped() {
             return;
         }
@@ -610,7 +617,7 @@ impl MySqlSource {
 
 /// The first event of a table that the pipeline meets.
 pub(crate) fn created(table: &CapturedTable) -> SourceEvent {
-    SourceEvent::Schema(SchemaChange::Create(Arc::clone(table.schema())))
+    SourceEvent::Schema(vec![SchemaChange::Create(Arc::clone(table.schema()))])
 }
 
 fn operation(op: Op) -> Operation {
