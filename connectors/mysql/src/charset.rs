@@ -145,6 +145,11 @@ impl Charsets {
         }
     }
 
+    /// Whether the server's collations are known.
+    pub(crate) fn has_collations(&self) -> bool {
+        !self.by_collation.is_empty()
+    }
+
     /// Takes the server's collations.
     pub fn set_collations(&mut self, rows: impl IntoIterator<Item = (u64, String)>) {
         self.by_collation = rows.into_iter().collect();

@@ -7,6 +7,7 @@
 mod decoder;
 mod event;
 mod fault;
+mod follow;
 mod frame;
 mod payload;
 mod reader;
@@ -17,6 +18,7 @@ mod statement;
 
 pub(crate) use decoder::StopScope;
 pub(crate) use fault::Readings;
+pub(crate) use follow::Follower;
 pub(crate) use frame::{LogBatch, LogFrame, RowKeys, select};
 pub(crate) use reader::{LogItem, LogReader};
 pub use replay::{LogReplay, Replayed, events};

@@ -6,8 +6,10 @@ mod chunk;
 mod first_cut;
 mod proof;
 mod reader;
+mod readers;
 
 pub(crate) use chunk::{ChunkDone, ChunkJob, ChunkOutcome, ChunkRows};
 pub(crate) use first_cut::first_cuts;
-pub(crate) use proof::Proof;
-pub(crate) use reader::ChunkReader;
+pub(crate) use proof::{Proof, prove_passed};
+use reader::ChunkReader;
+pub(crate) use readers::ChunkReaders;

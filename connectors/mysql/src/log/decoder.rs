@@ -3,11 +3,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use cdc_api::{BeforeImages, Error, Result, TxnId};
+use cdc_api::{BeforeImages, Error, Result, TableId, TxnId};
+use cdc_incremental::TableKey;
 
 use super::{
     event::{self, Event, EventError, Query, kind},
     fault::{Fault, Refused},
+    follow::Redefinition,
     frame::{FrameBuilder, LogFrame},
     payload::Payload,
     rows,
@@ -15,6 +17,7 @@ use super::{
 };
 use crate::{
     charset::Charsets,
+    config::TableFilter,
     decode::binlog::{BinlogPlan, RowsKind, TableMap, inflate_query, inflate_rows},
     position::{LogPosition, PositionError},
     source::{CapturedTable, Catalog},
@@ -32,8 +35,12 @@ pub(crate) enum Step {
 /// What else the log says about captured tables.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    /// A statement that may have changed the definition of these tables.
-    Redefined { tables: Vec<Arc<CapturedTable>>, statement: String },
+    /// A statement that defines tables, captured ones or such as would be.
+    Redefined(Redefinition),
+    /// All rows of these tables went without row events.
+    Truncated { tables: Vec<Arc<CapturedTable>>, shown: String },
+    /// The log contradicts what is known of a table.
+    Contradicted { table: Arc<CapturedTable>, what: String },
     /// Captured tables have to stop.
     Stop { tables: Vec<Arc<CapturedTable>>, reason: String, remedy: String, scope: StopScope },
 }
@@ -93,6 +100,8 @@ enum Mapped {
 /// The decoder of one log stream.
 pub(crate) struct LogDecoder {
     catalog: Arc<Catalog>,
+    /// Which tables are captured once they are there.
+    filter: TableFilter,
     charsets: Arc<Charsets>,
     before: BeforeImages,
     checksum: bool,
@@ -101,6 +110,10 @@ pub(crate) struct LogDecoder {
     floor: LogPosition,
     /// Where the stream stands: behind the last event.
     stream: LogPosition,
+    /// Offset in the stream's file of the last place between two transactions.
+    boundary_offset: u64,
+    /// Tables whose rows contradict what is known of them; told at their transaction's end.
+    contradicted: Vec<(Arc<CapturedTable>, String)>,
     /// By table id. Entries outlive their event group, so that a table map that says the same again costs a comparison.
     maps: HashMap<u64, MapOfId>,
     /// Compiled plans by table, with the table map they were made from: ids restart with the server (correctness §4).
@@ -123,12 +136,15 @@ impl LogDecoder {
     ) -> Self {
         LogDecoder {
             catalog,
+            filter: TableFilter::default(),
             charsets,
             before,
             checksum: false,
             format_known: false,
+            boundary_offset: position.offset(),
             stream: position.clone(),
             floor: position,
+            contradicted: Vec::new(),
             maps: HashMap::new(),
             plans: HashMap::new(),
             txn: None,
@@ -136,6 +152,25 @@ impl LogDecoder {
             inflated_bytes: 0,
             frame: FrameBuilder::default(),
         }
+    }
+
+    /// Statements about tables that this filter selects are told, also when there is no such table yet.
+    #[must_use]
+    pub(crate) fn watching(mut self, filter: TableFilter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// From here on tables are as this catalog has them. No rows of a changed one wait in the frame.
+    pub(crate) fn set_catalog(&mut self, catalog: Arc<Catalog>, charsets: Arc<Charsets>) {
+        let is_same =
+            |key: &u32| match (self.catalog.get(TableKey(*key)), catalog.get(TableKey(*key))) {
+                (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+                _ => false,
+            };
+        self.plans.retain(|key, _| is_same(key));
+        self.maps.clear();
+        (self.catalog, self.charsets) = (catalog, charsets);
     }
 
     /// Where the decoder stands. A stream by GTID may begin in an older file and skip what was passed; its places there
@@ -160,9 +195,16 @@ impl LogDecoder {
         self.frame.has_rows() || self.frame.log_bytes() > 0
     }
 
-    /// Closes the frame.
+    /// Closes the frame. A transaction that has begun and brought no row yet stays wholly behind it.
     pub(crate) fn take_frame(&mut self) -> Result<LogFrame> {
-        let boundary = self.txn.is_none();
+        let is_untouched = |txn: &Txn| !txn.emitted && !txn.spanned;
+        let boundary = self.txn.as_ref().is_none_or(is_untouched);
+        let end = if self.txn.is_some() && boundary {
+            let before = self.stream.at(self.boundary_offset);
+            if before > self.floor { before } else { self.floor.clone() }
+        } else {
+            self.position().clone()
+        };
         if let Some(txn) = &mut self.txn {
             // The span needs a time although its end is not known yet.
             if txn.spanned {
@@ -172,7 +214,6 @@ impl LogDecoder {
             (txn.first_ordinal, txn.spanned) = (0, false);
         }
         self.inflated_bytes = 0;
-        let end = self.position().clone();
         self.frame
             .finish(end, boundary)
             .map_err(|error| self.internal(format!("a batch could not be closed: {error}")))
@@ -198,10 +239,25 @@ impl LogDecoder {
             self.move_to(LogPosition::new(file, offset).map_err(malformed)?);
             return Ok(Step::Go);
         }
+        if self.txn.is_none() {
+            self.boundary_offset = self.stream.offset();
+        }
         if !event.is_artificial() {
             self.advance(event.header.end);
         }
-        self.dispatch(&event, true)
+        let step = self.dispatch(&event, true)?;
+        Ok(self.or_contradicted(step))
+    }
+
+    /// Behind a transaction, what was found out about tables inside it.
+    fn or_contradicted(&mut self, step: Step) -> Step {
+        if !matches!(step, Step::Go) || self.txn.is_some() {
+            return step;
+        }
+        match self.contradicted.pop() {
+            Some((table, what)) => Step::Notice(Notice::Contradicted { table, what }),
+            None => step,
+        }
     }
 
     /// Whether the last event holds others that were not taken yet.
@@ -221,7 +277,7 @@ impl LogDecoder {
         let event = Event::parse(bytes, false)?;
         let step = self.dispatch(&event, false)?;
         self.payload = Some(payload);
-        Ok(step)
+        Ok(self.or_contradicted(step))
     }
 
     /// A new file, or the place where a connection's stream begins.
@@ -452,66 +508,77 @@ impl LogDecoder {
                 .take(STATEMENT_SHOWN_CHARS)
                 .collect::<String>()
         };
-        let find = |names: &[Name]| -> Vec<Arc<CapturedTable>> {
-            let mut found: Vec<Arc<CapturedTable>> = Vec::new();
-            for name in names {
-                let database = name.database.as_deref().map_or(query.database, str::as_bytes);
-                if let Some(table) = self.catalog.find(database, name.table.as_bytes())
-                    && !table.is_stopped()
-                    && !found.iter().any(|known| known.key == table.key)
-                {
-                    found.push(Arc::clone(table));
+        match statement {
+            Statement::Defines(names) => {
+                let mut ids: Vec<TableId> = Vec::new();
+                for name in names {
+                    let id = name.id(query.database);
+                    if self.concerns(&id) && !ids.contains(&id) {
+                        ids.push(id);
+                    }
                 }
+                self.redefined(ids, shown())
             }
-            found
-        };
-        let tables = match statement {
-            Statement::Defines(names) | Statement::Writes(names) => find(names),
-            Statement::Truncates(name) => find(std::slice::from_ref(name)),
-            Statement::DropsDatabase(database) => self
-                .catalog
-                .of_database(database)
-                .filter(|table| !table.is_stopped())
-                .cloned()
-                .collect(),
+            Statement::DropsDatabase(database) => {
+                let tables = self.catalog.of_database(database);
+                self.redefined(tables.map(|table| table.id().clone()).collect(), shown())
+            }
+            Statement::Truncates(name) => {
+                let tables = self.running(query, std::slice::from_ref(name));
+                if tables.is_empty() {
+                    return Step::Go;
+                }
+                Step::Notice(Notice::Truncated { tables, shown: shown() })
+            }
+            Statement::Writes(names) => self.written(self.running(query, names), &shown()),
             Statement::MayWriteAnything => {
-                self.catalog.tables().iter().filter(|table| !table.is_stopped()).cloned().collect()
+                let tables = self.catalog.tables().filter(|table| !table.is_stopped());
+                self.written(tables.cloned().collect(), &shown())
             }
-            _ => Vec::new(),
-        };
+            _ => Step::Go,
+        }
+    }
+
+    /// Whether a table of this name is captured, or would be. A pattern that runs out of steps is judged where its error
+    /// can be told.
+    fn concerns(&self, id: &TableId) -> bool {
+        self.catalog.find_id(id).is_some() || self.filter.is_match(id).unwrap_or(true)
+    }
+
+    fn redefined(&self, names: Vec<TableId>, shown: String) -> Step {
+        if names.is_empty() {
+            return Step::Go;
+        }
+        Step::Notice(Notice::Redefined(Redefinition { names, shown }))
+    }
+
+    /// The captured tables among these names that did not stop.
+    fn running(&self, query: &Query<'_>, names: &[Name]) -> Vec<Arc<CapturedTable>> {
+        let mut found: Vec<Arc<CapturedTable>> = Vec::new();
+        for name in names {
+            if let Some(table) = self.catalog.find_id(&name.id(query.database))
+                && !table.is_stopped()
+                && !found.iter().any(|known| known.key == table.key)
+            {
+                found.push(Arc::clone(table));
+            }
+        }
+        found
+    }
+
+    fn written(&self, tables: Vec<Arc<CapturedTable>>, shown: &str) -> Step {
         if tables.is_empty() {
             return Step::Go;
         }
-        let (reason, remedy, scope) = match statement {
-            Statement::Defines(_) => {
-                return Step::Notice(Notice::Redefined { tables, statement: shown() });
-            }
-            Statement::DropsDatabase(_) => (
-                format!("its database was dropped at {}", self.position()),
-                "remove it from `tables`, or copy it anew with an empty checkpoint storage",
-                StopScope::Always,
-            ),
-            Statement::Truncates(_) => (
-                format!(
-                    "it was truncated at {} (`{}`), which is not followed yet",
-                    self.position(),
-                    shown()
-                ),
-                "copy it anew: start with an empty checkpoint storage and an empty target",
-                StopScope::OnceRead,
-            ),
-            _ => (
-                format!(
-                    "rows may have changed without row events at {} (`{}`)",
-                    self.position(),
-                    shown()
-                ),
-                "set binlog_format = ROW for every session that writes, then copy the table anew with an empty \
-                 checkpoint storage and an empty target",
-                StopScope::OnceRead,
-            ),
-        };
-        Step::Notice(Notice::Stop { tables, reason, remedy: remedy.into(), scope })
+        let position = self.position();
+        Step::Notice(Notice::Stop {
+            tables,
+            reason: format!("rows may have changed without row events at {position} (`{shown}`)"),
+            remedy: "set binlog_format = ROW for every session that writes, then copy the table anew with an empty \
+                     checkpoint storage and an empty target"
+                .into(),
+            scope: StopScope::OnceRead,
+        })
     }
 
     /// Two-phase XA: rows logged here take effect at a later XA COMMIT. Captured tables in it are stopped (an own issue).
@@ -554,10 +621,11 @@ impl LogDecoder {
             self.maps.clear();
         }
         let (database, table) = rows::map_names(body)?;
-        let Some(table) = self.catalog.find(database, table).filter(|table| !table.is_stopped())
-        else {
-            let skipped = MapOfId { content: content.into(), mapped: Mapped::Skip };
-            self.maps.insert(id, skipped);
+        let found = self.catalog.find(database, table).filter(|table| !table.is_stopped());
+        let Some(table) = found.filter(|table| table.is_valid_at(self.position())) else {
+            // Without content for a definition that is not known here: the next map may be behind its beginning.
+            let content = if found.is_some() { Box::default() } else { content.into() };
+            self.maps.insert(id, MapOfId { content, mapped: Mapped::Skip });
             return Ok(Step::Go);
         };
         let table = Arc::clone(table);
@@ -584,18 +652,12 @@ impl LogDecoder {
                 Ok(Step::Go)
             }
             Err(mismatch) => {
-                // Without content, so that the next one is looked at again: while nothing of the table is read, the
-                // notice has no effect.
+                // Without content, so that the next one is looked at again.
                 self.maps.insert(id, MapOfId { content: Box::default(), mapped: Mapped::Skip });
-                Ok(Step::Notice(Notice::Stop {
-                    reason: format!(
-                        "its rows in the log at {} do not have the columns that it had at the start: {mismatch}",
-                        self.position()
-                    ),
-                    remedy: REMEDY_SCHEMA.into(),
-                    scope: StopScope::OnceRead,
-                    tables: vec![table],
-                }))
+                if !self.contradicted.iter().any(|(known, _)| known.key == table.key) {
+                    self.contradicted.push((table, mismatch));
+                }
+                Ok(Step::Go)
             }
         }
     }
@@ -657,9 +719,6 @@ impl LogDecoder {
 fn malformed(error: PositionError) -> EventError {
     EventError::Malformed(error.to_string())
 }
-
-const REMEDY_SCHEMA: &str = "schema changes are not followed yet: copy the table anew with an empty checkpoint storage \
-                             and an empty target";
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::{
     decode::{BatchBuilder, DecodeError},
     keys::{Encoded, Form, KeyCodec, KeyError, PendingKey, Weight, WeightRequest},
     position::LogPosition,
-    source::CapturedTable,
+    source::{CapturedTable, TableChange},
 };
 
 /// Keys of rows in the machine's byte order, one behind the other; keys whose texts the server has to weigh wait for that.
@@ -151,6 +151,8 @@ pub(crate) struct LogFrame {
     /// When the last of them was committed, microseconds since the epoch.
     pub(crate) commit_ts_us: Option<i64>,
     pub(crate) log_bytes: u64,
+    /// What happened to tables behind its rows, at its end.
+    pub(crate) changes: Vec<TableChange>,
 }
 
 /// Collects a frame.
@@ -323,6 +325,7 @@ impl FrameBuilder {
             passed: std::mem::take(&mut self.passed),
             commit_ts_us: self.commit_ts_us.take(),
             log_bytes: std::mem::take(&mut self.log_bytes),
+            changes: Vec::new(),
         })
     }
 }

@@ -11,14 +11,14 @@ use tokio::sync::mpsc;
 use super::{
     decoder::{LogDecoder, Notice, Step, StopScope},
     fault::{Readings, Refused},
+    follow::{Follower, Place},
     frame::LogFrame,
     server,
 };
 use crate::{
-    charset::Charsets,
     metadata::ServerInfo,
     position::{Gtids, LogPosition, ServerIdentity, SourcePosition},
-    source::{CapturedTable, Catalog, Session, Weigher},
+    source::{CapturedTable, Catalog, Session, TableChange, Weigher},
     types::Flavor,
     wire::{BinlogNext, BinlogPackets, BinlogRequest, BinlogStart, WireError},
 };
@@ -51,8 +51,9 @@ const RETRY_LONGEST: Duration = Duration::from_secs(15);
 /// The reader's inputs.
 pub(crate) struct LogReader {
     pub(crate) session: Session,
+    /// The tables as of the last frame that was sent.
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) charsets: Arc<Charsets>,
+    pub(crate) follower: Follower,
     pub(crate) before: BeforeImages,
     /// Everything that lies behind the stream's start.
     pub(crate) gtids: Gtids,
@@ -112,8 +113,10 @@ impl LogReader {
     }
 
     fn decoder(&self) -> LogDecoder {
-        let (catalog, charsets) = (Arc::clone(&self.catalog), Arc::clone(&self.charsets));
+        let binder = self.follower.binder();
+        let (catalog, charsets) = (Arc::clone(&self.catalog), Arc::clone(binder.charsets()));
         LogDecoder::new(catalog, charsets, self.before, self.position.clone())
+            .watching(binder.config().tables.clone())
     }
 
     /// Connects and asks for everything behind the decoder's boundary.
@@ -297,33 +300,49 @@ impl LogReader {
     }
 
     async fn notice(&mut self, notice: Notice, decoder: &mut LogDecoder) -> Result<bool> {
-        if decoder.has_news() && !self.send_frame(decoder).await? {
-            return Ok(false);
+        if let Notice::Stop { tables, reason, remedy, scope } = notice {
+            if decoder.has_news() && !self.send_frame(decoder).await? {
+                return Ok(false);
+            }
+            let item = LogItem::Stop { tables, reason, remedy, scope };
+            return Ok(self.items.send(item).await.is_ok());
         }
-        let item = match notice {
-            Notice::Stop { tables, reason, remedy, scope } => {
-                LogItem::Stop { tables, reason, remedy, scope }
+        let mut frame = self.frame(decoder).await?;
+        if !frame.boundary {
+            return Err(Error::internal(format!(
+                "tables were redefined inside a transaction that had changed rows before, at {}",
+                decoder.position()
+            )));
+        }
+        frame.changes = self.follow(notice).await?;
+        if !frame.changes.is_empty() {
+            let mut catalog = Catalog::clone(&self.catalog);
+            for change in &frame.changes {
+                change.apply(&mut catalog);
             }
-            Notice::Redefined { tables, statement } => {
-                let changed = self.session.changed(&tables).await?;
-                if changed.is_empty() {
-                    tracing::info!(statement, "a definition changed no captured column");
-                    return Ok(true);
-                }
-                LogItem::Stop {
-                    tables: changed,
-                    reason: format!(
-                        "its definition changed at {} (`{statement}`)",
-                        decoder.position()
-                    ),
-                    remedy: "schema changes are not followed yet: copy the table anew with an empty checkpoint \
-                             storage and an empty target"
-                        .into(),
-                    scope: StopScope::Always,
-                }
+            self.catalog = Arc::new(catalog);
+            let charsets = Arc::clone(self.follower.binder().charsets());
+            decoder.set_catalog(Arc::clone(&self.catalog), charsets);
+        }
+        Ok(self.items.send(LogItem::Frame(frame)).await.is_ok())
+    }
+
+    /// What a notice means to the tables of the catalog.
+    async fn follow(&mut self, notice: Notice) -> Result<Vec<TableChange>> {
+        let place = Place { position: &self.position, gtids: &self.gtids };
+        let (follower, weigher) = (&mut self.follower, &mut self.weigher);
+        match notice {
+            Notice::Redefined(redefinition) => {
+                follower.statement(&redefinition, &self.catalog, weigher, &place).await
             }
-        };
-        Ok(self.items.send(item).await.is_ok())
+            Notice::Truncated { tables, shown } => {
+                follower.truncated(tables, &shown, weigher, &place).await
+            }
+            Notice::Contradicted { table, what } => {
+                follower.contradicted(table, &what, weigher, &place).await
+            }
+            Notice::Stop { .. } => Ok(Vec::new()),
+        }
     }
 
     fn explain(&self, error: WireError) -> Error {

@@ -2,6 +2,8 @@
 //! without row events. A tolerant scanner, not a grammar: it reads tokens and knows the shapes that matter
 //! (correctness §4 last point, §6 "The grammar knows"); everything else touches nothing.
 
+use cdc_api::TableId;
+
 use super::event::Query;
 
 /// What a statement does.
@@ -36,6 +38,15 @@ pub(crate) enum Statement {
 pub(crate) struct Name {
     pub(crate) database: Option<String>,
     pub(crate) table: String,
+}
+
+impl Name {
+    /// The table that it means in a session whose database is `current`.
+    pub(crate) fn id(&self, current: &[u8]) -> TableId {
+        let current = || String::from_utf8_lossy(current).into_owned();
+        let database = self.database.clone().unwrap_or_else(current);
+        TableId::new(database, self.table.as_str())
+    }
 }
 
 /// Reads a QUERY event's statement.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cdc_api::Result;
+use cdc_api::{Error, Result, TableId};
 
 use crate::{
-    metadata::ServerInfo,
-    position::LogPosition,
+    metadata::{ServerInfo, discover::quoted},
+    position::{Gtids, LogPosition},
     types::Flavor,
     wire::{Connection, WireError},
 };
@@ -75,6 +75,29 @@ pub(crate) async fn executed(connection: &mut Connection, passed: &str) -> Resul
         format!("SELECT WAIT_FOR_EXECUTED_GTID_SET('{passed}', {})", PROOF_TIME_MAX.as_secs());
     let rows = connection.query(&sql).await?;
     Ok(rows.first().and_then(|row| row.text_at(0)).as_deref() == Some("0"))
+}
+
+/// Waits until a statement that the log reader has passed is done with this table: its locks are gone, and what it wrote
+/// into the server's own tables is visible (correctness §1 holds for definitions too).
+pub(crate) async fn prove_passed(
+    connection: &mut Connection,
+    gtids: &Gtids,
+    table: &TableId,
+) -> Result<()> {
+    if let Gtids::MySql(set) = gtids
+        && !executed(connection, &set.to_string()).await?
+    {
+        return Err(Error::transient("the server has logged a statement and does not finish it")
+            .detail(format!("table \"{table}\" waits for it")));
+    }
+    // A metadata lock is held to the end of a statement that defines the table.
+    let sql = format!("SELECT 1 FROM {} LIMIT 0", quoted(table));
+    match connection.query_drop(&sql).await {
+        Ok(()) => Ok(()),
+        // It is gone, or cannot be read: its definition tells.
+        Err(error) if error.code().is_some() && !error.is_transient() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Opens a consistent snapshot at or behind `at` and says where it is. None when there was none in time.

@@ -1,8 +1,9 @@
 //! The tables that a run captures: for each its schema, codec and key order, and two flags that the log's decoder may
-//! look at ahead of the reader.
+//! look at ahead of the reader. The decoder and the reader have a catalog each, which change at the same places of the
+//! log: a row is decoded with the version in force at its position (correctness §6).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,12 +13,13 @@ use std::{
 use cdc_api::{NulledColumn, TableId, TableSchema};
 use cdc_incremental::TableKey;
 
-use crate::{keys::KeyCodec, metadata::TableMeta, types::TableCodec};
+use crate::{keys::KeyCodec, metadata::TableMeta, position::LogPosition, types::TableCodec};
 
-/// One captured table, bound to one schema version.
+/// One captured table, bound to one schema version. A new incarnation of it has another key; the versions of one
+/// incarnation share their flags.
 #[derive(Debug)]
 pub(crate) struct CapturedTable {
-    /// Its place in the [`Catalog`] and its name in the snapshot machine.
+    /// Its name in the snapshot machine and in the [`Catalog`].
     pub(crate) key: TableKey,
     pub(crate) meta: TableMeta,
     pub(crate) codec: TableCodec,
@@ -27,11 +29,18 @@ pub(crate) struct CapturedTable {
     /// Those, and the columns of the key that sinks know rows by: an update that changes one of them leaves as delete
     /// and insert (correctness §3).
     pub(crate) identity_columns: Vec<usize>,
+    /// The definition was read from the server and holds from here on; before, none is known and no row is decoded.
+    valid_from: Option<LogPosition>,
+    /// Per column, how many values a policy made null (correctness §7.1).
+    nulled: Vec<AtomicU64>,
+    flags: Arc<Flags>,
+}
+
+#[derive(Debug, Default)]
+struct Flags {
     /// Wholly Done: rows pass without a look at their keys. Set by the reader; a decoder that sees it late only
     /// computes keys that nobody asks for.
     done: AtomicBool,
-    /// Per column, how many values a policy made null (correctness §7.1).
-    nulled: Vec<AtomicU64>,
     /// Quarantined: nothing of it is decoded any more.
     stopped: AtomicBool,
 }
@@ -45,21 +54,39 @@ impl CapturedTable {
         key_columns: Vec<usize>,
     ) -> Self {
         let nulled = meta.columns.iter().map(|_| AtomicU64::new(0)).collect();
-        let (done, stopped) = (AtomicBool::new(false), AtomicBool::new(false));
         let mut identity_columns = key_columns.clone();
         let sink_key = codec.schema().primary_key();
         identity_columns.extend(sink_key.iter().filter(|at| !key_columns.contains(at)));
         CapturedTable {
-            nulled,
             key,
             meta,
             codec,
             keys,
             key_columns,
             identity_columns,
-            done,
-            stopped,
+            valid_from: None,
+            nulled,
+            flags: Arc::default(),
         }
+    }
+
+    /// The definition holds from this position on only.
+    #[must_use]
+    pub(crate) fn valid_from(mut self, position: Option<LogPosition>) -> Self {
+        self.valid_from = position;
+        self
+    }
+
+    /// The next version of a table: what was copied of it, or that it stopped, holds for both.
+    #[must_use]
+    pub(crate) fn succeeding(mut self, before: &CapturedTable) -> Self {
+        self.flags = Arc::clone(&before.flags);
+        self
+    }
+
+    /// Whether the definition is known to hold at this position.
+    pub(crate) fn is_valid_at(&self, position: &LogPosition) -> bool {
+        self.valid_from.as_ref().is_none_or(|from| from <= position)
     }
 
     pub(crate) fn id(&self) -> &TableId {
@@ -71,11 +98,11 @@ impl CapturedTable {
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.done.load(Ordering::Acquire)
+        self.flags.done.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_done(&self) {
-        self.done.store(true, Ordering::Release);
+        self.flags.done.store(true, Ordering::Release);
     }
 
     /// Counts values that a policy made null, and names each column once.
@@ -106,55 +133,77 @@ impl CapturedTable {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        self.flags.stopped.load(Ordering::Acquire)
     }
 
     pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
+        self.flags.stopped.store(true, Ordering::Release);
     }
 }
 
-/// All captured tables of a run, by key and by name.
-#[derive(Debug)]
+/// All captured tables, each in its version of now, by key and by name.
+#[derive(Debug, Clone)]
 pub(crate) struct Catalog {
-    tables: Vec<Arc<CapturedTable>>,
+    tables: BTreeMap<TableKey, Arc<CapturedTable>>,
     /// `database\0table`, folded as the server folds names.
-    by_name: HashMap<Vec<u8>, usize>,
+    by_name: HashMap<Vec<u8>, TableKey>,
     folds_case: bool,
 }
 
 impl Catalog {
-    /// `tables[i].key` is `TableKey(i)`; `folds_case`: the server's lower_case_table_names is not 0.
+    /// `folds_case`: the server's lower_case_table_names is not 0.
     pub(crate) fn new(tables: Vec<Arc<CapturedTable>>, folds_case: bool) -> Self {
-        let mut catalog = Catalog { tables, by_name: HashMap::new(), folds_case };
-        for (at, table) in catalog.tables.iter().enumerate() {
-            let database = table.id().schema.as_deref().unwrap_or_default();
-            let name = catalog.folded(database.as_bytes(), table.id().table.as_bytes());
-            catalog.by_name.insert(name, at);
+        let mut catalog = Catalog { tables: BTreeMap::new(), by_name: HashMap::new(), folds_case };
+        for table in tables {
+            catalog.put(table);
         }
         catalog
     }
 
-    pub(crate) fn tables(&self) -> &[Arc<CapturedTable>] {
-        &self.tables
+    /// A new table, or a new version of one.
+    pub(crate) fn put(&mut self, table: Arc<CapturedTable>) {
+        self.by_name.insert(self.name_of(table.id()), table.key);
+        self.tables.insert(table.key, table);
     }
 
-    pub(crate) fn get(&self, key: TableKey) -> &Arc<CapturedTable> {
-        &self.tables[key.0 as usize]
+    /// Takes a table out. Its name may belong to another by then.
+    pub(crate) fn remove(&mut self, key: TableKey) -> Option<Arc<CapturedTable>> {
+        let table = self.tables.remove(&key)?;
+        let name = self.name_of(table.id());
+        if self.by_name.get(&name) == Some(&key) {
+            self.by_name.remove(&name);
+        }
+        Some(table)
+    }
+
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<CapturedTable>> {
+        self.tables.values()
+    }
+
+    pub(crate) fn get(&self, key: TableKey) -> Option<&Arc<CapturedTable>> {
+        self.tables.get(&key)
     }
 
     /// By the names in the log.
     pub(crate) fn find(&self, database: &[u8], table: &[u8]) -> Option<&Arc<CapturedTable>> {
-        let at = *self.by_name.get(&self.folded(database, table))?;
-        self.tables.get(at)
+        self.tables.get(self.by_name.get(&self.folded(database, table))?)
+    }
+
+    /// By its id.
+    pub(crate) fn find_id(&self, id: &TableId) -> Option<&Arc<CapturedTable>> {
+        self.find(id.schema.as_deref().unwrap_or_default().as_bytes(), id.table.as_bytes())
     }
 
     /// All tables of a database.
     pub(crate) fn of_database(&self, database: &str) -> impl Iterator<Item = &Arc<CapturedTable>> {
-        self.tables.iter().filter(move |table| {
+        self.tables().filter(move |table| {
             let own = table.id().schema.as_deref().unwrap_or_default();
             if self.folds_case { own.eq_ignore_ascii_case(database) } else { own == database }
         })
+    }
+
+    fn name_of(&self, id: &TableId) -> Vec<u8> {
+        self.folded(id.schema.as_deref().unwrap_or_default().as_bytes(), id.table.as_bytes())
     }
 
     fn folded(&self, database: &[u8], table: &[u8]) -> Vec<u8> {

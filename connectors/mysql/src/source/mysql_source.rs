@@ -12,10 +12,12 @@ use arrow_select::filter::filter_record_batch;
 use async_trait::async_trait;
 use cdc_api::{
     ChangeBatch, Error, EventSource, Frame, Op, Ops, Ordinals, QuarantinedTable, Result,
-    SchemaChange, SourceEvent, SourcePhase, SourceProgress, SourceState, TableId, TxnSpan,
+    SchemaChange, SourceEvent, SourcePhase, SourceProgress, SourceState, TableId, TableSchema,
+    TxnSpan,
 };
 use cdc_incremental::{
-    ChunkRead, Completed, Operation, RangeId, ReadOutcome, Snapshot, TableKey, TableState, Verdict,
+    Bound, ChunkRead, Completed, Operation, RangeId, ReadOutcome, Snapshot, TableKey, TableState,
+    Verdict,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -23,7 +25,7 @@ use tokio::{
 };
 
 use super::{
-    CapturedTable, Catalog,
+    CapturedTable, Catalog, TableChange,
     range_rows::{self, KeptRow},
     state::{State, TableState as SavedTable},
     xa_gate::XaGate,
@@ -32,7 +34,7 @@ use crate::{
     keys::KeyLiteral,
     log::{LogBatch, LogFrame, LogItem, StopScope},
     position::{Gtids, LogPosition, ServerIdentity, SourcePosition},
-    snapshot::{ChunkDone, ChunkJob, ChunkOutcome, ChunkRows},
+    snapshot::{ChunkDone, ChunkJob, ChunkOutcome, ChunkReaders, ChunkRows},
 };
 
 /// The machine as this source uses it.
@@ -49,32 +51,41 @@ const FAILURES_MAX: u32 = 3;
 
 /// The source while it runs.
 pub(crate) struct MySqlSource {
-    pub(crate) catalog: Arc<Catalog>,
+    /// The tables as of the reader.
+    pub(crate) catalog: Catalog,
     pub(crate) machine: Machine,
     pub(crate) gtids: Gtids,
     /// `gtids` as text, until the next transaction passes.
     pub(crate) gtids_text: Option<Arc<str>>,
     pub(crate) identity: ServerIdentity,
     pub(crate) items: mpsc::Receiver<LogItem>,
-    /// Gone when nothing is left to copy: the chunk readers end.
-    pub(crate) jobs: Option<mpsc::Sender<ChunkJob>>,
-    pub(crate) chunks: mpsc::Receiver<ChunkDone>,
-    pub(crate) readers: usize,
+    pub(crate) chunks: ChunkReaders,
     pub(crate) gate: watch::Receiver<XaGate>,
     /// Rows of Read ranges.
     pub(crate) held: HashMap<RangeId, ChunkRows>,
     pub(crate) in_flight: usize,
+    /// Tables whose definition holds from further on only; the machine gets them there.
+    pub(crate) waiting: Vec<Waiting>,
     /// Events to give; the state belongs behind the last of them.
     pub(crate) out: VecDeque<SourceEvent>,
     pub(crate) quarantined: Vec<QuarantinedTable>,
     pub(crate) troubles: HashMap<TableKey, Trouble>,
     pub(crate) bounded: bool,
-    /// All tables are Done as soon as the reader is past what was logged when it started (`latest-offset`).
+    /// Nothing is copied (`latest-offset`): a table is Done as soon as the reader is past what was logged when it was
+    /// met.
+    pub(crate) copies: bool,
+    /// With `latest-offset`, until the reader is past what was logged when it started.
     pub(crate) from_latest: bool,
     pub(crate) ended: bool,
     pub(crate) stats: Stats,
     /// Dropping it ends the tasks.
-    pub(crate) _tasks: JoinSet<()>,
+    pub(crate) tasks: JoinSet<()>,
+}
+
+/// A table that begins when the reader gets to its definition.
+pub(crate) struct Waiting {
+    pub(crate) table: Arc<CapturedTable>,
+    pub(crate) cuts: Vec<Bound<KeyLiteral>>,
 }
 
 /// What went wrong with a table's chunks so far.
@@ -132,7 +143,7 @@ impl EventSource for MySqlSource {
             if self.ended {
                 std::future::pending::<()>().await;
             }
-            if self.bounded && self.machine.is_done() && !self.machine.is_inside_transaction() {
+            if self.bounded && !self.is_copying() && !self.machine.is_inside_transaction() {
                 self.ended = true;
                 return Ok(SourceEvent::End);
             }
@@ -142,7 +153,7 @@ impl EventSource for MySqlSource {
                     Some(item) => self.take_item(item)?,
                     None => return Err(Error::internal("the log reader ended without an error")),
                 },
-                Some(done) = self.chunks.recv() => self.take_chunk(done)?,
+                Some(done) = self.chunks.next() => self.take_chunk(done)?,
                 changed = self.gate.changed(), if *self.gate.borrow() != XaGate::Open => {
                     if changed.is_err() && *self.gate.borrow() != XaGate::Open {
                         return Err(Error::internal("the watch over XA transactions ended"));
@@ -161,10 +172,12 @@ impl EventSource for MySqlSource {
         let tables = self
             .catalog
             .tables()
-            .iter()
-            .filter(|table| !table.is_stopped())
+            // One whose definition holds from further on is found anew by the next start.
+            .filter(|table| !table.is_stopped() && table.is_valid_at(self.machine.position()))
             .map(|table| SavedTable {
                 meta: table.meta.clone(),
+                column_ids: table.schema().columns().iter().map(|column| column.id).collect(),
+                version: table.schema().version(),
                 key_columns: table.key_columns.clone(),
                 done: self.machine.done(table.key),
             })
@@ -178,7 +191,7 @@ impl EventSource for MySqlSource {
     }
 
     fn quarantine(&mut self, table: &TableId, reason: &str, remedy: &str) {
-        let found = self.catalog.tables().iter().find(|captured| captured.id() == table).cloned();
+        let found = self.catalog.tables().find(|captured| captured.id() == table).cloned();
         if let Some(captured) = found {
             self.stop_table(&captured, reason, remedy);
         }
@@ -186,7 +199,7 @@ impl EventSource for MySqlSource {
 
     fn progress(&self) -> SourceProgress {
         let machine = self.machine.progress();
-        let copying = !self.machine.is_done();
+        let copying = self.is_copying();
         SourceProgress {
             phase: if copying { SourcePhase::Snapshot } else { SourcePhase::Streaming },
             tables: machine.tables,
@@ -198,7 +211,7 @@ impl EventSource for MySqlSource {
             caught_up: self.items.is_empty(),
             waiting: self.stats.waiting.clone().filter(|_| copying),
             quarantined: self.quarantined.clone(),
-            nulled: self.catalog.tables().iter().flat_map(|table| table.nulled()).collect(),
+            nulled: self.catalog.tables().flat_map(|table| table.nulled()).collect(),
         }
     }
 }
@@ -232,8 +245,17 @@ impl MySqlSource {
     }
 
     fn take_frame(&mut self, frame: LogFrame) -> Result<()> {
-        let LogFrame { batches, txns, ordinals, end, boundary, passed, commit_ts_us, log_bytes } =
-            frame;
+        let LogFrame {
+            batches,
+            txns,
+            ordinals,
+            end,
+            boundary,
+            passed,
+            commit_ts_us,
+            log_bytes,
+            changes,
+        } = frame;
         let txns: Arc<[TxnSpan]> = txns.into();
         let mut emitted = Vec::with_capacity(batches.len());
         for batch in batches {
@@ -261,13 +283,130 @@ impl MySqlSource {
             return Ok(());
         }
         let moved = end != *self.machine.position();
+        // Ahead of the boundary: a range that is read across a change of its table is read again (correctness §6).
+        let changes = self.change_tables(changes, &end)?;
         let completed = self.machine.boundary(end);
         self.emit(completed)?;
+        self.begin_waiting()?;
         if self.from_latest && !self.machine.is_held() {
             self.start_at_latest();
         }
-        if !self.mark_boundary() && moved {
+        // Last, since the state that is asked for behind an event is the one behind all of them.
+        if !changes.is_empty() {
+            self.out.push_back(SourceEvent::Schema(changes));
+        } else if !self.mark_boundary() && moved {
             self.out.push_back(SourceEvent::Advanced);
+        }
+        Ok(())
+    }
+
+    /// Whether anything is left to copy.
+    fn is_copying(&self) -> bool {
+        !self.machine.is_done() || !self.waiting.is_empty()
+    }
+
+    /// What the log said of tables, up to `end`.
+    fn change_tables(
+        &mut self,
+        changes: Vec<TableChange>,
+        end: &LogPosition,
+    ) -> Result<Vec<SchemaChange>> {
+        let mut told = Vec::with_capacity(changes.len());
+        for change in changes {
+            change.apply(&mut self.catalog);
+            match change {
+                TableChange::Begin { table, replaces, born, cuts, why } => {
+                    told.push(self.begin_table(table, replaces, born, cuts, &why, end)?);
+                }
+                TableChange::Alter { before, table } => {
+                    let dropped = self.machine.hand_back_table(table.key);
+                    self.forget(&dropped);
+                    self.troubles.remove(&table.key);
+                    tracing::info!(table = %table.id(), version = table.schema().version(), position = %end, "table altered");
+                    let (before, after) = (before.schema(), table.schema());
+                    if !means_the_same(before, after) {
+                        let (before, after) = (Arc::clone(before), Arc::clone(after));
+                        told.push(SchemaChange::Alter { before, after });
+                    }
+                }
+                TableChange::Truncate(table) => {
+                    let dropped = self.machine.hand_back_table(table.key);
+                    self.forget(&dropped);
+                    tracing::info!(table = %table.id(), position = %end, "table truncated");
+                    told.push(SchemaChange::Truncate(Arc::clone(table.schema())));
+                }
+                TableChange::Drop(table) => {
+                    self.remove(&table);
+                    self.quarantined.retain(|stopped| stopped.table != *table.id());
+                    tracing::info!(table = %table.id(), position = %end, "table dropped");
+                    told.push(SchemaChange::Drop(Arc::clone(table.schema())));
+                }
+                TableChange::Stop { id, table, reason, remedy } => match table {
+                    Some(table) => self.stop_table(&table, &reason, &remedy),
+                    None => self.stop(QuarantinedTable { table: id, reason, remedy }),
+                },
+            }
+        }
+        Ok(told)
+    }
+
+    fn begin_table(
+        &mut self,
+        table: Arc<CapturedTable>,
+        replaces: Option<Arc<CapturedTable>>,
+        born: bool,
+        cuts: Vec<Bound<KeyLiteral>>,
+        why: &str,
+        end: &LogPosition,
+    ) -> Result<SchemaChange> {
+        if let Some(replaced) = &replaces {
+            self.remove(replaced);
+        }
+        self.quarantined.retain(|stopped| stopped.table != *table.id());
+        tracing::info!(table = %table.id(), why, born, position = %end, "table begins");
+        let after = Arc::clone(table.schema());
+        if born && self.copies && !self.machine.is_held() {
+            let _none = self.machine.mark_table_done(table.key);
+            table.set_done();
+        } else if table.is_valid_at(end) && (self.copies || self.from_latest) {
+            // Before the opening hold ends the log may still bring what is older than what it left out.
+            self.add(&table, cuts)?;
+        } else {
+            self.waiting.push(Waiting { table, cuts });
+        }
+        Ok(match replaces {
+            Some(before) => SchemaChange::Recreate { before: Arc::clone(before.schema()), after },
+            None => SchemaChange::Create(after),
+        })
+    }
+
+    /// Takes a table out of the machine.
+    fn remove(&mut self, table: &Arc<CapturedTable>) {
+        let dropped = self.machine.remove_table(table.key);
+        self.forget(&dropped);
+        self.waiting.retain(|waiting| waiting.table.key != table.key);
+        self.troubles.remove(&table.key);
+    }
+
+    fn add(&mut self, table: &Arc<CapturedTable>, cuts: Vec<Bound<KeyLiteral>>) -> Result<()> {
+        self.stats.rows_estimated += table.meta.rows_estimated.unwrap_or_default();
+        self.machine
+            .add_table(table.key, cuts, Vec::new())
+            .map_err(|error| Error::internal(error.to_string()))
+    }
+
+    /// Tables begin whose definition holds where the reader stands.
+    fn begin_waiting(&mut self) -> Result<()> {
+        let position = self.machine.position().clone();
+        let is_there = |waiting: &mut Waiting| waiting.table.is_valid_at(&position);
+        let there: Vec<Waiting> = self.waiting.extract_if(.., is_there).collect();
+        for Waiting { table, cuts } in there {
+            if self.copies {
+                self.add(&table, cuts)?;
+            } else {
+                let _none = self.machine.mark_table_done(table.key);
+                table.set_done();
+            }
         }
         Ok(())
     }
@@ -307,12 +446,14 @@ impl MySqlSource {
     /// Nothing is copied: from here on every change is passed on. Not while the machine is held.
     pub(crate) fn start_at_latest(&mut self) {
         self.from_latest = false;
-        for table in self.catalog.tables().iter().filter(|table| !table.is_stopped()) {
+        for table in self.catalog.tables().filter(|table| !table.is_stopped()) {
+            if self.waiting.iter().any(|waiting| waiting.table.key == table.key) {
+                continue;
+            }
             // No range of it was ever opened.
             let _none = self.machine.mark_table_done(table.key);
             table.set_done();
         }
-        self.jobs = None;
     }
 
     /// The last frame that waits ends where the reader stands. False when none waits.
@@ -407,15 +548,15 @@ impl MySqlSource {
     /// Opens ranges and hands them to the readers, where the rules allow it.
     fn open_ranges(&mut self) -> Result<()> {
         self.stats.waiting = None;
-        let Some(jobs) = self.jobs.clone() else { return Ok(()) };
         if self.machine.is_done() {
-            // The readers end with their channel; nothing is left for them.
-            self.jobs = None;
+            if self.in_flight == 0 {
+                self.chunks.rest();
+            }
             return Ok(());
         }
         if self.from_latest
             || self.machine.is_inside_transaction()
-            || self.in_flight >= self.readers + RANGES_AHEAD
+            || self.in_flight >= self.chunks.readers() + RANGES_AHEAD
         {
             return Ok(());
         }
@@ -434,11 +575,11 @@ impl MySqlSource {
                 Some(format!("snapshot waits for the log, {} MiB behind", behind >> 20));
             return Ok(());
         }
-        while self.in_flight < self.readers + RANGES_AHEAD {
+        while self.in_flight < self.chunks.readers() + RANGES_AHEAD {
             let Some(opened) = self.machine.open() else { break };
             let job = ChunkJob {
                 range: opened.range,
-                table: Arc::clone(self.catalog.get(opened.table)),
+                table: self.table(opened.table)?,
                 interval: opened.interval,
                 rows_max: opened.rows_max,
                 bytes_max: opened.bytes_max,
@@ -446,12 +587,15 @@ impl MySqlSource {
                 passed: self.passed_text(),
                 refusals: self.troubles.get(&opened.table).map_or(0, |trouble| trouble.refusals),
             };
-            if jobs.try_send(job).is_err() {
-                return Err(Error::internal("the chunk readers ended while ranges were left"));
-            }
+            self.chunks.ask(job, &mut self.tasks)?;
             self.in_flight += 1;
         }
         Ok(())
+    }
+
+    fn table(&self, key: TableKey) -> Result<Arc<CapturedTable>> {
+        let found = self.catalog.get(key).cloned();
+        found.ok_or_else(|| Error::internal("a range belongs to a table that is not captured"))
     }
 
     fn passed_text(&mut self) -> Arc<str> {
@@ -577,7 +721,7 @@ impl MySqlSource {
                 .held
                 .remove(&done.range)
                 .ok_or_else(|| Error::internal("a range was completed whose rows are not held"))?;
-            let table = Arc::clone(self.catalog.get(done.table));
+            let table = self.table(done.table)?;
             let frames = range_rows::frames(&table, rows, done.overlay, self.machine.position())?;
             self.out.extend(frames.into_iter().map(SourceEvent::Frame));
             self.troubles.remove(&done.table);
@@ -597,13 +741,16 @@ impl MySqlSource {
             return;
         }
         table.stop();
-        let dropped = self.machine.remove_table(table.key);
-        self.forget(&dropped);
-        let stopped = QuarantinedTable {
+        self.remove(table);
+        self.stop(QuarantinedTable {
             table: table.id().clone(),
             reason: reason.to_owned(),
             remedy: remedy.to_owned(),
-        };
+        });
+    }
+
+    fn stop(&mut self, stopped: QuarantinedTable) {
+        self.quarantined.retain(|other| other.table != stopped.table);
         self.quarantined.push(stopped.clone());
         self.out.push_back(SourceEvent::Quarantined(stopped));
     }
@@ -615,9 +762,11 @@ impl MySqlSource {
     }
 }
 
-/// The first event of a table that the pipeline meets.
-pub(crate) fn created(table: &CapturedTable) -> SourceEvent {
-    SourceEvent::Schema(vec![SchemaChange::Create(Arc::clone(table.schema()))])
+/// Whether sinks see no difference.
+fn means_the_same(before: &TableSchema, after: &TableSchema) -> bool {
+    before.columns() == after.columns()
+        && before.primary_key() == after.primary_key()
+        && before.comment() == after.comment()
 }
 
 fn operation(op: Op) -> Operation {

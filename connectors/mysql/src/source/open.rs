@@ -8,29 +8,28 @@ use std::{
 };
 
 use cdc_api::{
-    Error, ErrorKind, QuarantinedTable, Result, Severity, SourceContext, SourceEvent, TableId,
+    Error, ErrorKind, QuarantinedTable, Result, SchemaChange, Severity, SourceContext, SourceEvent,
+    TableId,
 };
-use cdc_incremental::{Interval, Limits, SinkRecovery, Snapshot, TableKey};
+use cdc_incremental::{Interval, Limits, SinkRecovery, Snapshot};
 use tokio::{
-    sync::{Mutex, mpsc, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
 use super::{
-    CapturedTable, Catalog, Session, Weigher,
-    mysql_source::{Machine, MySqlSource, Stats, created},
+    Binder, CapturedTable, Catalog, Definition, Session, Weigher,
+    mysql_source::{Machine, MySqlSource, Stats},
     state::{State, TableState as SavedTable},
     xa_gate::{self, XaGate},
 };
 use crate::{
-    charset::{Charset, Charsets, load_queries},
     config::{MySqlConfig, StartupMode},
-    keys::{KeyCodec, KeyLiteral},
-    log::{LogReader, Readings, check_resumable, log_end, start_position},
-    metadata::{self, ServerInfo, TableMeta},
-    position::ServerIdentity,
-    snapshot::{ChunkReader, Proof, first_cuts},
-    types::{self, TableCodec},
+    keys::KeyLiteral,
+    log::{Follower, LogReader, Readings, check_resumable, log_end, start_position},
+    metadata::{self, ServerInfo},
+    position::{LogPosition, ServerIdentity},
+    snapshot::{ChunkReaders, Proof},
     wire::Connection,
 };
 
@@ -40,8 +39,6 @@ const LOG_QUEUE_FRAMES: usize = 2;
 const CHUNK_BYTES_MAX: u64 = 8 << 20;
 const CHUNK_TIME_US: u64 = 500_000;
 const CHUNK_ROWS_MAX: u64 = 1 << 20;
-/// A table is first cut into so many segments per reader, so that a skewed one still ends evenly.
-const SEGMENTS_PER_READER: usize = 4;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Connects, as often as the configuration says.
@@ -105,55 +102,66 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         }
         None => start_position(&mut connection, &server.info).await?,
     };
-    let hold_until = log_end(&mut connection).await?;
     let prepared = xa_gate::prepared(&mut connection).await?;
     let proof = Proof::of(&server.info, prepared.is_some());
-
-    let (metas, refused) = captured_metas(config, &mut connection, saved.as_ref()).await?;
-    let charsets = Arc::new(load_charsets(&mut connection, &server.info, &metas).await?);
-    let mut build =
-        Build { config, server: &server, charsets: &charsets, tables: Vec::new(), refused };
-    for meta in metas {
-        build.add(&mut connection, meta).await?;
+    let readers = context.parallelism.max(1);
+    let wanted = wanted_tables(config, &mut connection, saved.as_ref()).await?;
+    // Read after the definitions: a statement that one of them does not show yet stands behind it, or is met on the way
+    // to it. Nothing is opened before the reader is there.
+    let hold_until = log_end(&mut connection).await?;
+    let binder = Binder::new(Arc::new(config.clone()), server.info.clone(), readers);
+    let mut begin = Begin {
+        binder,
+        hold_until: hold_until.clone(),
+        tables: Vec::new(),
+        refused: wanted.refused,
+    };
+    for table in wanted.tables {
+        begin.add(&mut connection, table).await?;
     }
-    let Build { tables, mut refused, .. } = build;
+    let Begin { binder, tables, mut refused, .. } = begin;
     let mut quarantined = saved.map_or_else(Vec::new, |saved| saved.quarantined);
     quarantined.append(&mut refused);
 
-    let readers = context.parallelism.max(1);
     let sink =
         if context.sink_rolls_back { SinkRecovery::RollsBack } else { SinkRecovery::AtLeastOnce };
     let mut machine: Machine =
         Snapshot::new(limits(config, &context, readers), sink, position.clone());
     machine.hold_opening_until(hold_until);
-    let from_latest = config.startup == StartupMode::LatestOffset;
     let mut weigher = Weigher::default();
     let mut rows_connection = server.session.connect_for_rows().await?.0;
     let mut out = VecDeque::new();
+    let mut created = Vec::new();
     let mut rows_estimated = 0;
-    for (table, done) in &tables {
-        let is_done = *done == [Interval::all()];
-        let cuts = if is_done || from_latest {
-            Vec::new()
-        } else {
-            let segments = if readers > 1 { readers * SEGMENTS_PER_READER } else { 1 };
-            first_cuts(&mut rows_connection, &server.session, &mut weigher, table, segments).await?
+    for Bound { table, done } in &tables {
+        let cuts = match done {
+            Some(done) if *done == [Interval::all()] => Vec::new(),
+            _ => {
+                let session = &server.session;
+                binder.first_cuts(&mut rows_connection, session, &mut weigher, table).await?
+            }
         };
         machine
-            .add_table(table.key, cuts, done.clone())
+            .add_table(table.key, cuts, done.clone().unwrap_or_default())
             .map_err(|error| Error::internal(error.to_string()))?;
         if machine.is_table_done(table.key) {
             table.set_done();
         } else {
             rows_estimated += table.meta.rows_estimated.unwrap_or_default();
         }
-        out.push_back(created(table));
+        match done {
+            Some(_) => out.push_back(SourceEvent::Resumed(Arc::clone(table.schema()))),
+            None => created.push(SchemaChange::Create(Arc::clone(table.schema()))),
+        }
     }
     rows_connection.quit().await;
+    if !created.is_empty() {
+        out.push_back(SourceEvent::Schema(created));
+    }
     out.extend(quarantined.iter().cloned().map(SourceEvent::Quarantined));
 
-    let tables = tables.into_iter().map(|(table, _)| table).collect();
-    let catalog = Arc::new(Catalog::new(tables, server.info.lower_case_table_names != 0));
+    let tables = tables.into_iter().map(|bound| bound.table).collect();
+    let catalog = Catalog::new(tables, server.info.lower_case_table_names != 0);
     let mut tasks = JoinSet::new();
     let (gate_sender, gate) = watch::channel(match &prepared {
         Some(xids) if !xids.is_empty() => XaGate::Waiting(xids.len()),
@@ -168,8 +176,8 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
     let (items_sender, items) = mpsc::channel(LOG_QUEUE_FRAMES);
     let log_reader = LogReader {
         session: server.session.clone(),
-        catalog: Arc::clone(&catalog),
-        charsets,
+        catalog: Arc::new(catalog.clone()),
+        follower: Follower::new(server.session.clone(), binder),
         before: context.before_images,
         gtids: gtids.clone(),
         position,
@@ -181,18 +189,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         readings: Readings::default(),
     };
     tasks.spawn(log_reader.run());
-    let (jobs, job_queue) = mpsc::channel(readers + 2);
-    let (done_sender, chunks) = mpsc::channel(readers + 2);
-    let job_queue = Arc::new(Mutex::new(job_queue));
-    for _ in 0..readers {
-        let reader = ChunkReader {
-            session: server.session.clone(),
-            proof,
-            jobs: Arc::clone(&job_queue),
-            done: done_sender.clone(),
-        };
-        tasks.spawn(reader.run());
-    }
+    let from_latest = config.startup == StartupMode::LatestOffset;
     let mut source = MySqlSource {
         catalog,
         machine,
@@ -200,20 +197,20 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         gtids_text: None,
         identity: server.identity,
         items,
-        jobs: Some(jobs),
-        chunks,
-        readers,
+        chunks: ChunkReaders::new(server.session, proof, readers),
         gate,
         held: HashMap::new(),
         in_flight: 0,
+        waiting: Vec::new(),
         out,
         quarantined,
         troubles: HashMap::new(),
         bounded: config.startup == StartupMode::Snapshot,
+        copies: !from_latest,
         from_latest,
         ended: false,
         stats: Stats::new(rows_estimated),
-        _tasks: tasks,
+        tasks,
     };
     if from_latest && !source.machine.is_held() {
         source.start_at_latest();
@@ -266,96 +263,69 @@ async fn refuse_findings(
     Err(if remedies.is_empty() { error } else { error.hint(remedies.join("\n")) })
 }
 
-/// A table to be captured, with what a checkpoint says of it.
+/// A table to be captured.
 struct Wanted {
-    meta: TableMeta,
+    definition: Definition,
+    /// What a checkpoint says of it; the definition is then that of the checkpoint's position.
     saved: Option<SavedTable>,
 }
 
+#[derive(Default)]
+struct AllWanted {
+    tables: Vec<Wanted>,
+    refused: Vec<QuarantinedTable>,
+}
+
 /// The tables of the checkpoint that the file still names, then those that are new.
-async fn captured_metas(
+async fn wanted_tables(
     config: &MySqlConfig,
     connection: &mut Connection,
     saved: Option<&State>,
-) -> Result<(Vec<Wanted>, Vec<QuarantinedTable>)> {
-    let mut wanted = Vec::new();
+) -> Result<AllWanted> {
+    let mut wanted = AllWanted::default();
     let mut known: HashSet<TableId> = HashSet::new();
     if let Some(saved) = saved {
         for table in &saved.tables {
             if config.tables.is_match(&table.meta.id)? {
                 known.insert(table.meta.id.clone());
-                wanted.push(Wanted { meta: table.meta.clone(), saved: Some(table.clone()) });
+                let (definition, saved) = (table.definition(), Some(table.clone()));
+                wanted.tables.push(Wanted { definition, saved });
             }
         }
         known.extend(saved.quarantined.iter().map(|stopped| stopped.table.clone()));
     }
     let found = metadata::discover(connection, &config.tables).await?;
-    if found.tables.is_empty() && found.refused.is_empty() && wanted.is_empty() {
+    // A pipeline whose tables were all dropped waits for the next one; a first start without any is a mistake.
+    if saved.is_none() && found.tables.is_empty() && found.refused.is_empty() {
         return Err(Error::operator("no table matches `tables`")
             .hint("check the patterns, and that the account has SELECT on the tables (cdc-cli plan shows what it sees)"));
     }
     let new = found.tables.into_iter().filter(|meta| !known.contains(&meta.id));
-    wanted.extend(new.map(|meta| Wanted { meta, saved: None }));
-    let refused =
-        found.refused.into_iter().filter(|stopped| !known.contains(&stopped.table)).collect();
-    Ok((wanted, refused))
+    wanted
+        .tables
+        .extend(new.map(|meta| Wanted { definition: Definition::first(meta, 1), saved: None }));
+    let refused = found.refused.into_iter();
+    wanted.refused = refused.filter(|stopped| !known.contains(&stopped.table)).collect();
+    Ok(wanted)
 }
 
-/// The charsets of all text columns; the server's own tables for those that are no Unicode.
-async fn load_charsets(
-    connection: &mut Connection,
-    info: &ServerInfo,
-    tables: &[Wanted],
-) -> Result<Charsets> {
-    let names = tables.iter().flat_map(|wanted| &wanted.meta.columns);
-    charsets_of(connection, info, names.filter_map(|column| column.charset.as_deref())).await
+/// A table with what was copied of it; none for one that the pipeline meets.
+struct Bound {
+    table: Arc<CapturedTable>,
+    done: Option<Vec<Interval<KeyLiteral>>>,
 }
 
-/// The charsets with these names, and the server's collations.
-pub(crate) async fn charsets_of(
-    connection: &mut Connection,
-    info: &ServerInfo,
-    names: impl Iterator<Item = &str>,
-) -> Result<Charsets> {
-    let mut charsets = Charsets::new();
-    for query in Charsets::collation_queries(info.flavor) {
-        let Ok(rows) = connection.query(query).await else { continue };
-        charsets.set_collations(rows.iter().filter_map(|row| {
-            let id = row.text_at(0)?.parse().ok()?;
-            Some((id, row.text_at(1)?))
-        }));
-        break;
-    }
-    for name in names {
-        if charsets.has(name) {
-            continue;
-        }
-        let mut rows = Vec::new();
-        let queries = load_queries(name).map_err(|error| Error::internal(error.to_string()))?;
-        for query in queries {
-            let result = connection.query(&query).await?;
-            rows.extend(result.iter().filter_map(|row| row.at(0).map(<[u8]>::to_vec)));
-        }
-        let charset = Charset::from_results(name, rows).map_err(|error| {
-            Error::operator("a character set cannot be read").detail(error.to_string())
-        })?;
-        charsets.insert(name, charset);
-    }
-    Ok(charsets)
-}
-
-/// Binds tables one by one.
-struct Build<'b> {
-    config: &'b MySqlConfig,
-    server: &'b Server,
-    charsets: &'b Charsets,
-    tables: Vec<(Arc<CapturedTable>, Vec<Interval<KeyLiteral>>)>,
+/// Binds the tables of a start one by one.
+struct Begin {
+    binder: Binder,
+    hold_until: LogPosition,
+    tables: Vec<Bound>,
     refused: Vec<QuarantinedTable>,
 }
 
-impl Build<'_> {
+impl Begin {
     async fn add(&mut self, connection: &mut Connection, wanted: Wanted) -> Result<()> {
-        let id = wanted.meta.id.clone();
+        let id = wanted.definition.meta.id.clone();
         match self.bind(connection, wanted).await {
             Ok(bound) => self.tables.push(bound),
             Err(error) if matches!(error.kind(), ErrorKind::Data { .. }) => {
@@ -370,72 +340,20 @@ impl Build<'_> {
         Ok(())
     }
 
-    async fn bind(
-        &self,
-        connection: &mut Connection,
-        wanted: Wanted,
-    ) -> Result<(Arc<CapturedTable>, Vec<Interval<KeyLiteral>>)> {
-        let Wanted { meta, saved } = wanted;
-        let flavor = self.server.info.flavor;
+    async fn bind(&mut self, connection: &mut Connection, wanted: Wanted) -> Result<Bound> {
+        let Wanted { definition, saved } = wanted;
         let key_columns = match &saved {
             Some(saved) => saved.key_columns.clone(),
-            None => chunk_key(self.config, &meta)?,
+            None => self.binder.chunk_key(&definition.meta)?,
         };
-        let mut keys = key_codec(&meta, &key_columns, flavor)?;
-        if let Some(probe) = keys.probe_query() {
-            let rows = connection.query(&probe).await?;
-            let row = rows.first();
-            let cells: Vec<Option<&[u8]>> =
-                (0..rows.names().len()).map(|at| row.and_then(|row| row.at(at))).collect();
-            keys.learn(&cells).map_err(|error| Error::data(meta.id.clone(), error.to_string()))?;
-        }
-        let schema =
-            types::table_schema(&meta, flavor, &self.config.types, 1, self.config.comments)?;
-        let codec =
-            TableCodec::new(&meta, Arc::new(schema), &self.config.types, flavor, self.charsets)?;
-        let key = u32::try_from(self.tables.len())
-            .map(TableKey)
-            .map_err(|_| Error::internal("more than 2^32 tables"))?;
-        let done = saved.map_or_else(Vec::new, |saved| saved.done);
-        Ok((Arc::new(CapturedTable::new(key, meta, codec, keys, key_columns)), done))
+        let key = self.binder.next_key()?;
+        let table = self.binder.bind(connection, key, definition, key_columns).await?;
+        // What was read just now holds from here on; a checkpoint's definitions hold where it stands.
+        let valid_from = saved.is_none().then(|| self.hold_until.clone());
+        let table = Arc::new(table.valid_from(valid_from));
+        Ok(Bound { table, done: saved.map(|saved| saved.done) })
     }
 }
 
 const REMEDY_EXCLUDE: &str =
     "leave the table out with `tables.exclude`, or mend what the reason names";
-
-pub(crate) fn key_codec(
-    meta: &TableMeta,
-    columns: &[usize],
-    flavor: types::Flavor,
-) -> Result<KeyCodec> {
-    KeyCodec::new(meta, columns, flavor).map_err(|refused| {
-        Error::data(meta.id.clone(), refused.to_string())
-            .hint("give the table a primary key of integers, decimals, text, bytes, UUIDs or times")
-    })
-}
-
-/// The columns that chunks are cut by: the user's choice where it can serve, else the key of the rows
-/// (correctness §3). A table that cannot be captured is refused by name.
-pub(crate) fn chunk_key(config: &MySqlConfig, meta: &TableMeta) -> Result<Vec<usize>> {
-    if let Some((reason, remedy)) = metadata::refusal(meta) {
-        return Err(Error::data(meta.id.clone(), reason)
-            .hint(format!("{remedy}, or leave the table out with `tables.exclude`")));
-    }
-    let own = types::key_columns(meta);
-    let Some(name) = config.chunk_keys.column(&meta.id)? else { return Ok(own.to_vec()) };
-    let chosen = meta.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-    let is_unique =
-        |at: usize| meta.primary_key == [at] || meta.unique_keys.iter().any(|key| *key == [at]);
-    match chosen {
-        Some(at) if !meta.columns[at].nullable && is_unique(at) => Ok(vec![at]),
-        _ => {
-            tracing::info!(
-                table = %meta.id,
-                column = name,
-                "the chunk key column is not a NOT NULL unique key of its own; the table's key is used"
-            );
-            Ok(own.to_vec())
-        }
-    }
-}

@@ -8,7 +8,10 @@ use cdc_api::{
     SourceContext, TablePlan, TableSchema,
 };
 
-use super::open::{self, Server};
+use super::{
+    binding,
+    open::{self, Server},
+};
 use crate::{
     config::{MySqlConfig, StartupMode},
     metadata::{self, TableMeta},
@@ -81,8 +84,8 @@ impl MySqlProvider {
     fn plan_table(&self, server: &Server, proof: Proof, meta: TableMeta) -> Result<TablePlan> {
         let flavor = server.info.flavor;
         let planned = self.schema(&meta, flavor).and_then(|schema| {
-            let key = open::chunk_key(&self.config, &meta)?;
-            open::key_codec(&meta, &key, flavor)?;
+            let key = binding::chunk_key(&self.config, &meta)?;
+            binding::key_codec(&meta, &key, flavor)?;
             Ok((schema, key))
         });
         let rows_estimated = meta.rows_estimated;

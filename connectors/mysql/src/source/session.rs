@@ -7,7 +7,6 @@ use std::sync::{
 
 use cdc_api::{Error, Result};
 
-use super::CapturedTable;
 use crate::{
     metadata::{self, ServerInfo},
     position::ServerIdentity,
@@ -70,30 +69,6 @@ impl Session {
     pub(crate) fn identity(&self, info: &ServerInfo) -> ServerIdentity {
         info.identity(&self.0.options.host, self.0.options.port)
     }
-
-    /// Which of these tables are not defined any more as they were captured.
-    pub(crate) async fn changed(
-        &self,
-        tables: &[Arc<CapturedTable>],
-    ) -> Result<Vec<Arc<CapturedTable>>> {
-        let mut connection = self.connect().await?;
-        let mut changed = Vec::new();
-        for table in tables {
-            let now = metadata::table(&mut connection, table.id()).await?;
-            if now.is_none_or(|now| !same_definition(&now, &table.meta)) {
-                changed.push(Arc::clone(table));
-            }
-        }
-        connection.quit().await;
-        Ok(changed)
-    }
-}
-
-/// Whether rows and keys mean the same under both: estimates and comments aside.
-pub(crate) fn same_definition(one: &metadata::TableMeta, other: &metadata::TableMeta) -> bool {
-    one.columns == other.columns
-        && one.primary_key == other.primary_key
-        && one.engine == other.engine
 }
 
 /// A UUID of the name-less kind made from what tells this process from others; only the server looks at it.

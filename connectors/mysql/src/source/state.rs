@@ -4,10 +4,11 @@ use cdc_api::{Error, QuarantinedTable, Result, SourceState};
 use cdc_incremental::Interval;
 use serde::{Deserialize, Serialize};
 
+use super::Definition;
 use crate::{keys::KeyLiteral, metadata::TableMeta, position::SourcePosition};
 
 /// Counts up when a field changes its meaning; newer versions read older ones.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a run needs to go on (correctness §2 "Crash", §4).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,10 +25,32 @@ pub(crate) struct State {
 pub(crate) struct TableState {
     /// As it was when the position was taken: rows behind the position are decoded with it.
     pub(crate) meta: TableMeta,
+    /// Its columns' ids, one each; in format 1 the positions.
+    #[serde(default)]
+    pub(crate) column_ids: Vec<u32>,
+    /// Its schema's version.
+    #[serde(default = "first_version")]
+    pub(crate) version: u32,
     /// The columns it is cut by.
     pub(crate) key_columns: Vec<usize>,
     /// What is copied.
     pub(crate) done: Vec<Interval<KeyLiteral>>,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+impl TableState {
+    /// As it was captured.
+    pub(crate) fn definition(&self) -> Definition {
+        let first = Definition::first(self.meta.clone(), self.version);
+        if self.column_ids.len() == self.meta.columns.len() {
+            Definition { column_ids: self.column_ids.clone(), ..first }
+        } else {
+            first
+        }
+    }
 }
 
 impl State {

@@ -1,0 +1,220 @@
+//! From a table's description to a table that can be captured: schema, codec, key order and charsets, for one version.
+//! At a start for all tables, and again whenever the log changes one.
+
+use std::sync::Arc;
+
+use cdc_api::{Error, Result, TableSchema};
+use cdc_incremental::{Bound, TableKey};
+
+use super::{CapturedTable, Session, Weigher};
+use crate::{
+    charset::{Charset, Charsets, load_queries},
+    config::{MySqlConfig, StartupMode},
+    keys::{KeyCodec, KeyLiteral},
+    metadata::{self, ServerInfo, TableMeta},
+    snapshot::first_cuts,
+    types::{self, TableCodec},
+    wire::Connection,
+};
+
+/// A table is first cut into so many segments per reader, so that a skewed one still ends evenly.
+const SEGMENTS_PER_READER: usize = 4;
+
+/// One version of a table's definition.
+#[derive(Debug, Clone)]
+pub(crate) struct Definition {
+    pub(crate) meta: TableMeta,
+    /// One id a column, stable over renames and moves within an incarnation.
+    pub(crate) column_ids: Vec<u32>,
+    /// Counts up with each change, also over incarnations.
+    pub(crate) version: u32,
+}
+
+impl Definition {
+    /// The first one of an incarnation.
+    pub(crate) fn first(meta: TableMeta, version: u32) -> Self {
+        let column_ids = (0..).take(meta.columns.len()).collect();
+        Definition { meta, column_ids, version }
+    }
+}
+
+/// Binds tables one by one, and gives each incarnation its key.
+pub(crate) struct Binder {
+    config: Arc<MySqlConfig>,
+    info: ServerInfo,
+    charsets: Arc<Charsets>,
+    readers: usize,
+    key_next: u32,
+}
+
+impl Binder {
+    /// `readers`: how many chunk readers a table's first cuts are for.
+    pub(crate) fn new(config: Arc<MySqlConfig>, info: ServerInfo, readers: usize) -> Self {
+        Binder { config, info, charsets: Arc::default(), readers, key_next: 0 }
+    }
+
+    pub(crate) fn config(&self) -> &MySqlConfig {
+        &self.config
+    }
+
+    /// The charsets of all tables bound so far.
+    pub(crate) fn charsets(&self) -> &Arc<Charsets> {
+        &self.charsets
+    }
+
+    /// The key of a new incarnation.
+    pub(crate) fn next_key(&mut self) -> Result<TableKey> {
+        let key = TableKey(self.key_next);
+        self.key_next = self
+            .key_next
+            .checked_add(1)
+            .ok_or_else(|| Error::internal("more than 2^32 tables were captured"))?;
+        Ok(key)
+    }
+
+    /// The columns that chunks are cut by: the user's choice where it can serve, else the key of the rows
+    /// (correctness §3). A table that cannot be captured is refused by name.
+    pub(crate) fn chunk_key(&self, meta: &TableMeta) -> Result<Vec<usize>> {
+        chunk_key(&self.config, meta)
+    }
+
+    /// Binds a definition.
+    ///
+    /// # Errors
+    /// `Data` for a table that cannot be captured; the connection's.
+    pub(crate) async fn bind(
+        &mut self,
+        connection: &mut Connection,
+        key: TableKey,
+        definition: Definition,
+        key_columns: Vec<usize>,
+    ) -> Result<CapturedTable> {
+        let Definition { meta, column_ids, version } = definition;
+        let flavor = self.info.flavor;
+        self.load_charsets(connection, &meta).await?;
+        let mut keys = key_codec(&meta, &key_columns, flavor)?;
+        if let Some(probe) = keys.probe_query() {
+            let rows = connection.query(&probe).await?;
+            let row = rows.first();
+            let cells: Vec<Option<&[u8]>> =
+                (0..rows.names().len()).map(|at| row.and_then(|row| row.at(at))).collect();
+            keys.learn(&cells).map_err(|error| Error::data(meta.id.clone(), error.to_string()))?;
+        }
+        let options = &self.config.types;
+        let schema = types::table_schema(&meta, flavor, options, version, self.config.comments)?;
+        let schema = with_ids(&schema, &column_ids)?;
+        let codec =
+            TableCodec::new(&meta, Arc::new(schema), &self.config.types, flavor, &*self.charsets)?;
+        Ok(CapturedTable::new(key, meta, codec, keys, key_columns))
+    }
+
+    /// Where to cut a table that is to be copied, so that several readers can work on it.
+    pub(crate) async fn first_cuts(
+        &self,
+        connection: &mut Connection,
+        session: &Session,
+        weigher: &mut Weigher,
+        table: &CapturedTable,
+    ) -> Result<Vec<Bound<KeyLiteral>>> {
+        if self.config.startup == StartupMode::LatestOffset || self.readers < 2 {
+            return Ok(Vec::new());
+        }
+        let segments = self.readers * SEGMENTS_PER_READER;
+        first_cuts(connection, session, weigher, table, segments).await
+    }
+
+    /// The charsets that a table's texts need, where they are not there yet.
+    async fn load_charsets(&mut self, connection: &mut Connection, meta: &TableMeta) -> Result<()> {
+        let names = || meta.columns.iter().filter_map(|column| column.charset.as_deref());
+        if self.charsets.has_collations() && names().all(|name| self.charsets.has(name)) {
+            return Ok(());
+        }
+        let mut charsets = Charsets::clone(&self.charsets);
+        if !charsets.has_collations() {
+            load_collations(connection, &self.info, &mut charsets).await;
+        }
+        for name in names() {
+            load_charset(connection, name, &mut charsets).await?;
+        }
+        self.charsets = Arc::new(charsets);
+        Ok(())
+    }
+}
+
+/// The columns with the ids that they have in this incarnation.
+fn with_ids(schema: &TableSchema, ids: &[u32]) -> Result<TableSchema> {
+    let mut columns = schema.columns().to_vec();
+    for (column, id) in columns.iter_mut().zip(ids) {
+        column.id = *id;
+    }
+    schema.with_columns(columns, schema.primary_key().to_vec(), schema.partition_keys().to_vec())
+}
+
+/// The server's collations with their numbers, as the log names charsets.
+async fn load_collations(connection: &mut Connection, info: &ServerInfo, charsets: &mut Charsets) {
+    for query in Charsets::collation_queries(info.flavor) {
+        let Ok(rows) = connection.query(query).await else { continue };
+        charsets.set_collations(rows.iter().filter_map(|row| {
+            let id = row.text_at(0)?.parse().ok()?;
+            Some((id, row.text_at(1)?))
+        }));
+        return;
+    }
+}
+
+/// The server's own table of a charset that is no Unicode.
+async fn load_charset(
+    connection: &mut Connection,
+    name: &str,
+    charsets: &mut Charsets,
+) -> Result<()> {
+    if charsets.has(name) {
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    let queries = load_queries(name).map_err(|error| Error::internal(error.to_string()))?;
+    for query in queries {
+        let result = connection.query(&query).await?;
+        rows.extend(result.iter().filter_map(|row| row.at(0).map(<[u8]>::to_vec)));
+    }
+    let charset = Charset::from_results(name, rows).map_err(|error| {
+        Error::operator("a character set cannot be read").detail(error.to_string())
+    })?;
+    charsets.insert(name, charset);
+    Ok(())
+}
+
+pub(crate) fn key_codec(
+    meta: &TableMeta,
+    columns: &[usize],
+    flavor: types::Flavor,
+) -> Result<KeyCodec> {
+    KeyCodec::new(meta, columns, flavor).map_err(|refused| {
+        Error::data(meta.id.clone(), refused.to_string())
+            .hint("give the table a primary key of integers, decimals, text, bytes, UUIDs or times")
+    })
+}
+
+/// See [`Binder::chunk_key`].
+pub(crate) fn chunk_key(config: &MySqlConfig, meta: &TableMeta) -> Result<Vec<usize>> {
+    if let Some((reason, remedy)) = metadata::refusal(meta) {
+        return Err(Error::data(meta.id.clone(), reason)
+            .hint(format!("{remedy}, or leave the table out with `tables.exclude`")));
+    }
+    let own = types::key_columns(meta);
+    let Some(name) = config.chunk_keys.column(&meta.id)? else { return Ok(own.to_vec()) };
+    let chosen = meta.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+    let is_unique =
+        |at: usize| meta.primary_key == [at] || meta.unique_keys.iter().any(|key| *key == [at]);
+    match chosen {
+        Some(at) if !meta.columns[at].nullable && is_unique(at) => Ok(vec![at]),
+        _ => {
+            tracing::info!(
+                table = %meta.id,
+                column = name,
+                "the chunk key column is not a NOT NULL unique key of its own; the table's key is used"
+            );
+            Ok(own.to_vec())
+        }
+    }
+}
