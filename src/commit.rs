@@ -145,7 +145,7 @@ impl Checkpoints {
 /// The handle that `ingest` has of the task that changes sink tables, beside the flow of rows.
 pub(crate) struct Changes {
     requests: mpsc::Sender<Vec<SinkChange>>,
-    outcomes: mpsc::Receiver<Result<Vec<(SinkChange, Applied)>>>,
+    outcomes: mpsc::Receiver<Result<Vec<(SinkChange, Outcome)>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -173,7 +173,7 @@ impl Changes {
     }
 
     /// Waits for the set that was handed over. Cancel-safe.
-    pub(crate) async fn finished(&mut self) -> Result<Vec<(SinkChange, Applied)>> {
+    pub(crate) async fn finished(&mut self) -> Result<Vec<(SinkChange, Outcome)>> {
         self.outcomes
             .recv()
             .await
@@ -181,15 +181,21 @@ impl Changes {
     }
 }
 
+/// What became of one change: done, unsupported, or an error of its table's own.
+pub(crate) type Outcome = Result<Applied>;
+
 async fn apply_all(
     applier: &mut dyn MetadataApplier,
     changes: Vec<SinkChange>,
-) -> Result<Vec<(SinkChange, Applied)>> {
+) -> Result<Vec<(SinkChange, Outcome)>> {
     let mut applied = Vec::with_capacity(changes.len());
     for change in changes {
         let outcome =
-            if change.is_quiet { Applied::Done } else { applier.apply(&change.change).await? };
-        applied.push((change, outcome));
+            if change.is_quiet { Ok(Applied::Done) } else { applier.apply(&change.change).await };
+        match outcome {
+            Err(error) if error.table().is_none() => return Err(error),
+            outcome => applied.push((change, outcome)),
+        }
     }
     Ok(applied)
 }

@@ -13,7 +13,7 @@ use cdc_api::{
 };
 
 use crate::{
-    commit::{Barrier, Changes, Checkpoints},
+    commit::{Barrier, Changes, Checkpoints, Outcome},
     definition::TableErrorPolicy,
     runtime::Shutdown,
     schema::{ChangeSet, Next, Pause, Registry, SinkChange, by_seq},
@@ -270,18 +270,27 @@ impl Ingest {
     /// Sink tables have changed: the writers hear of it, and what was held goes on.
     async fn applied(
         &mut self,
-        applied: Vec<(SinkChange, Applied)>,
+        applied: Vec<(SinkChange, Outcome)>,
         turn: &mut Turn,
     ) -> Result<()> {
         for (change, outcome) in applied {
             let table = change.change.table();
-            if let Applied::Unsupported(why) = outcome {
-                let _ = self.registry.reject(&change.change, &why)?;
-                self.status.update(|status| status.schema_changes_unsupported += 1);
-            } else {
-                let kinds = change.kinds.join(", ");
-                tracing::info!(%table, change = kinds, "schema change applied");
-                self.status.update(|status| status.schema_changes += 1);
+            match outcome {
+                Ok(Applied::Done) => {
+                    let kinds = change.kinds.join(", ");
+                    tracing::info!(%table, change = kinds, "schema change applied");
+                    self.status.update(|status| status.schema_changes += 1);
+                }
+                Ok(Applied::Unsupported(why)) => {
+                    let _ = self.registry.reject(&change.change, &why)?;
+                    self.status.update(|status| status.schema_changes_unsupported += 1);
+                }
+                // The sink cannot take this table; the tables that feed it stop.
+                Err(error) => {
+                    for source in self.registry.feeders(table) {
+                        self.stop_one(source, &error);
+                    }
+                }
             }
             let is_gone = matches!(change.change, SchemaChange::Drop(_));
             if let Some(schema) = self.registry.sink_schema(table).filter(|_| !is_gone).cloned() {
@@ -298,10 +307,14 @@ impl Ingest {
     /// A table whose data cannot go on stops by its policy; every other error ends the run.
     fn stop_table(&mut self, error: Error) -> Result<()> {
         let Some(table) = error.table().cloned() else { return Err(error) };
+        self.stop_one(table, &error);
+        Ok(())
+    }
+
+    fn stop_one(&mut self, table: TableId, error: &Error) {
         let remedy = error.hint_text().unwrap_or("leave the table out with `tables.exclude`");
         self.source.quarantine(&table, &error.to_string(), remedy);
         self.stopped.insert(table);
-        Ok(())
     }
 
     fn quarantined(&mut self, stopped: &QuarantinedTable) -> Result<()> {

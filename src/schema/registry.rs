@@ -2,10 +2,7 @@
 //! like by now. In: what happens to source tables. Out: what is to be done to sink tables, and rows under their schemas.
 //! Pure; kept in every checkpoint.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use cdc_api::{ChangeBatch, Error, Result, SchemaChange, SchemaChangeKind, TableId, TableSchema};
 use serde::{Deserialize, Serialize};
@@ -242,9 +239,10 @@ impl Registry {
         self.sources.values().filter(|source| source.sinks.contains(sink)).count() > 1
     }
 
-    fn feeders<'s>(&'s self, sink: &'s TableId) -> impl Iterator<Item = &'s TableId> {
-        let feeds = move |source: &&Source| source.is_live && source.sinks.contains(sink);
-        self.sources.values().filter(feeds).map(|source| source.schema.id())
+    /// The source tables whose rows go to a sink table.
+    pub(crate) fn feeders(&self, sink: &TableId) -> Vec<TableId> {
+        let feeds = |source: &&Source| source.is_live && source.sinks.contains(sink);
+        self.sources.values().filter(feeds).map(|source| source.schema.id().clone()).collect()
     }
 
     fn sink(&self, id: &TableId) -> Result<&Sink> {
@@ -508,8 +506,7 @@ impl Registry {
     }
 
     fn settle_feeders(&mut self, sink: &TableId) -> Result<()> {
-        let feeders: BTreeSet<TableId> = self.feeders(sink).cloned().collect();
-        feeders.iter().try_for_each(|id| self.settle(id))
+        self.feeders(sink).iter().try_for_each(|id| self.settle(id))
     }
 }
 
