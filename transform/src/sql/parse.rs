@@ -160,18 +160,23 @@ impl Parser {
                 .hint("split it into several computed columns"));
         }
         let mut left = self.prefix()?;
-        while let Some(next) = self.infix(floor, left.clone())? {
+        loop {
+            let (next, more) = self.infix(floor, left)?;
             left = next;
+            if !more {
+                break;
+            }
         }
         self.depth -= 1;
         Ok(left)
     }
 
-    fn infix(&mut self, floor: u8, left: Expr) -> Result<Option<Expr>, Fault> {
+    /// Takes one operator behind `left` when it binds tighter than `floor`; says whether it did.
+    fn infix(&mut self, floor: u8, left: Expr) -> Result<(Expr, bool), Fault> {
         let symbol = match self.peek() {
             Token::Symbol(symbol) => (*symbol).to_owned(),
             Token::Word(word) => word.to_ascii_uppercase(),
-            _ => return Ok(None),
+            _ => return Ok((left, false)),
         };
         let (op, power) = match symbol.as_str() {
             "OR" => (Binary::Or, 1),
@@ -194,20 +199,21 @@ impl Parser {
                 self.expect("]")?;
                 let at = left.at.to(self.last());
                 let kind = Kind::Index { expr: Box::new(left), index: Box::new(index) };
-                return Ok(Some(Expr { kind, at }));
+                return Ok((Expr { kind, at }, true));
             }
-            "IS" | "NOT" | "BETWEEN" | "IN" | "LIKE" | "SIMILAR" if floor <= 4 => {
-                return self.predicate(left).map(Some);
+            "IS" | "NOT" | "BETWEEN" | "IN" | "LIKE" | "SIMILAR" if floor < 4 => {
+                return Ok((self.predicate(left)?, true));
             }
-            _ => return Ok(None),
+            _ => return Ok((left, false)),
         };
         if power <= floor {
-            return Ok(None);
+            return Ok((left, false));
         }
         self.advance();
         let right = self.climb(power)?;
         let at = left.at.to(right.at);
-        Ok(Some(Expr { kind: Kind::Binary { op, left: Box::new(left), right: Box::new(right) }, at }))
+        let kind = Kind::Binary { op, left: Box::new(left), right: Box::new(right) };
+        Ok((Expr { kind, at }, true))
     }
 
     /// `IS ..`, `[NOT] BETWEEN / IN / LIKE / SIMILAR TO`.
