@@ -8,6 +8,8 @@ mod strings;
 mod temporal;
 
 pub(crate) use json::subscript;
+pub(crate) use strings::joined;
+pub(crate) use temporal::{later, sum_type};
 
 use crate::node::Function;
 
