@@ -21,7 +21,6 @@ pub(crate) struct Env {
 /// What the planner of a function sees besides its arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cx {
-    pub(crate) zone: Tz,
     pub(crate) mode: DecimalMode,
 }
 
@@ -197,7 +196,6 @@ pub(crate) enum Param {
     Integer,
     Number,
     Boolean,
-    Bytes,
     /// Text or bytes.
     Blob,
     /// Any date, time or timestamp.
@@ -226,7 +224,6 @@ impl Param {
                 Param::Integer => t::is_integer(&node.ty),
                 Param::Number => t::is_number(&node.ty),
                 Param::Boolean => node.ty == LogicalType::Boolean,
-                Param::Bytes => t::is_bytes(&node.ty),
                 Param::Blob => t::is_text(&node.ty) || t::is_bytes(&node.ty),
                 Param::Temporal => t::is_time(&node.ty),
                 Param::Array => matches!(node.ty, LogicalType::Array(_)),
@@ -239,7 +236,6 @@ impl Param {
             Param::Integer => "an integer",
             Param::Number => "a number",
             Param::Boolean => "a BOOLEAN",
-            Param::Bytes => "BYTES",
             Param::Blob => "a STRING or BYTES",
             Param::Temporal => "a date or time",
             Param::Array => "an ARRAY",

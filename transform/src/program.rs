@@ -331,7 +331,7 @@ fn kind(op: RowOp) -> &'static str {
 }
 
 /// When each row was committed, in milliseconds; 0 for rows of the snapshot.
-fn commit_times(batch: &ChangeBatch) -> impl Fn(RowOp, usize) -> i64 {
+fn commit_times(batch: &ChangeBatch) -> impl Fn(RowOp, usize) -> i64 + use<> {
     let times: Vec<i64> = batch.txn_of_rows().map(|txn| txn.commit_ts_us.div_euclid(1000)).collect();
     move |op, row| if op == RowOp::Read { 0 } else { times.get(row).copied().unwrap_or(0) }
 }

@@ -40,9 +40,6 @@ impl Moment {
         }
         self.secs.checked_mul(per_second)?.checked_add(part)
     }
-    pub(crate) fn millis(self) -> i64 {
-        self.units(1000).unwrap_or(i64::MAX)
-    }
 }
 
 /// A value; its type is known from the plan.

@@ -45,7 +45,7 @@ pub(crate) struct Macro {
 
 impl Planner<'_> {
     fn cx(&self) -> Cx {
-        Cx { zone: self.context.zone, mode: self.context.decimals }
+        Cx { mode: self.context.decimals }
     }
 
     /// The environment for constants that are computed while planning.
