@@ -37,8 +37,9 @@ fn run(case: &Case) -> Result<Vec<String>, String> {
     let context = Context {
         zone: zone.parse().map_err(|_| format!("unknown zone {zone}"))?,
         decimals: match get("decimal-precision-mode").as_deref() {
-            Some(mode) if mode.eq_ignore_ascii_case("up_to_38") => DecimalMode::UpTo38,
-            _ => DecimalMode::UpTo19,
+            Some(mode) if mode.eq_ignore_ascii_case("up_to_19") => DecimalMode::UpTo19,
+            // Cases without a mode compare decimals of 20 digits.
+            _ => DecimalMode::UpTo38,
         },
         wide_timestamps: true,
         macros: get("macros").map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default(),

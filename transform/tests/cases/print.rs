@@ -9,7 +9,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// `CreateTableEvent{..}`.
-pub fn create(schema: &TableSchema) -> String {
+pub(crate) fn create(schema: &TableSchema) -> String {
     let columns = schema.columns().iter().map(|column| {
         let mut text = format!("`{}` {}", column.name, column.logical);
         if !column.nullable {
@@ -35,7 +35,7 @@ pub fn create(schema: &TableSchema) -> String {
 }
 
 /// `DataChangeEvent{..}` of every change.
-pub fn changes(batch: &ChangeBatch) -> Vec<String> {
+pub(crate) fn changes(batch: &ChangeBatch) -> Vec<String> {
     let row = |at: usize| {
         let columns = batch.rows.columns().iter().zip(batch.schema.columns());
         columns.map(|(array, column)| value(array.as_ref(), &column.logical, at)).collect::<Vec<_>>().join(", ")
@@ -148,7 +148,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Maps print in no particular order: their entries sorted.
-pub fn sorted_maps(line: &str) -> String {
+pub(crate) fn sorted_maps(line: &str) -> String {
     let chars: Vec<char> = line.chars().collect();
     let mut at = 0;
     pieces(&chars, &mut at, None).join(", ")

@@ -57,7 +57,7 @@ fn columns() -> Vec<(&'static str, L)> {
 const ROWS: [[&str; 35]; 2] = [
     [
         "1", "true", "2", "3", "4", "5", "7.7", "88.88", "1234567890", "12345678901234567890", "Alice", "Zorro",
-        "From A to Z is Lie", "Lorem ipsum", "dolor sit amet", "amet consectetur", "1970-01-02T10:17:36.789123456",
+        "From A to Z is Lie", "Lorem ipsum", "dolor sit amet", "amet consectetuer", "1970-01-02T10:17:36.789123456",
         "1970-01-03T17:09:27.891234561", "1970-01-05T00:01:18.912345612", "480 1970-01-02T10:17:36.789123456",
         "60 1970-01-03T17:09:27.891234561", "-240 1970-01-05T00:01:18.912345612", "1970-01-02T10:17:36.789123456",
         "1970-01-03T17:09:27.891234561", "1970-01-05T00:01:18.912345612", "2000-12-31", "19:43:17", "21:45:03",
@@ -66,7 +66,7 @@ const ROWS: [[&str; 35]; 2] = [
     ],
     [
         "-1", "false", "-2", "-3", "-4", "-5", "-7.7", "-88.88", "-9876543210", "-98765432109876543210", "爱丽丝",
-        "疯帽子", "天地玄黄宇宙洪荒", "一二三四五", "六七八九十", "塞翁失马焉知非福", "1970-01-09T08:57:36.789723456",
+        "疯帽子", "天地玄黄宇宙洪荒", "一二三四五", "六七八九十", "吾輩は猫である", "1970-01-09T08:57:36.789723456",
         "1970-01-10T15:49:27.891834561", "1970-01-11T22:41:18.912945612", "480 1970-01-09T08:57:36.789723456",
         "60 1970-01-10T15:49:27.891834561", "-240 1970-01-11T22:41:18.912945612", "1970-01-09T08:57:36.789723456",
         "1970-01-10T15:49:27.891834561", "1970-01-11T22:41:18.912945612", "2001-01-01", "12:34:45", "23:45:07",
@@ -76,7 +76,7 @@ const ROWS: [[&str; 35]; 2] = [
 ];
 
 /// The table's schema.
-pub fn schema() -> Arc<TableSchema> {
+pub(crate) fn schema() -> Arc<TableSchema> {
     let columns = columns().into_iter().enumerate().map(|(at, (name, logical))| {
         let (comment, default) = match name {
             "id_" => (Some("Identifier"), None),
@@ -208,7 +208,7 @@ fn array(ty: &L, values: &[Option<&str>]) -> ArrayRef {
 }
 
 /// Insert row 1, update it to row 2, delete row 2, and, unless `non_null`, insert and delete the row of NULLs.
-pub fn batch(schema: &Arc<TableSchema>, non_null: bool) -> ChangeBatch {
+pub(crate) fn batch(schema: &Arc<TableSchema>, non_null: bool) -> ChangeBatch {
     let mut order = vec![0, 0, 1, 1];
     let mut ops = vec![Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete];
     if !non_null {

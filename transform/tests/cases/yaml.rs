@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser};
 
 /// The cases of one file.
-pub fn read(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
+pub(crate) fn read(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
     let mut cases = Vec::new();
     let mut case: Option<BTreeMap<String, String>> = None;
     let mut key: Option<String> = None;
