@@ -1,7 +1,7 @@
 //! `CAST` and `TRY_CAST`.
 //!
-//! As Flink CDC has it: a text that is no number becomes NULL, an integer keeps its low bits, a decimal that its type
-//! cannot hold becomes NULL; a text that is no date or timestamp is an error.
+//! As Flink CDC has it: a text that is no number becomes NULL, a small integer keeps the low bits of a large one, a
+//! decimal that its type cannot hold becomes NULL; a text that is no date or timestamp is an error.
 
 use cdc_api::LogicalType as L;
 
@@ -49,17 +49,14 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
         },
         L::Boolean => match value {
             V::Bool(v) => V::Bool(*v),
-            V::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
-                "true" => V::Bool(true),
-                "false" => V::Bool(false),
-                number => V::Bool(decimal::parse(number).is_some_and(|(v, _)| v != 0)),
-            },
+            // Of the texts only the word counts; TRY_CAST knows more of them.
+            V::Text(text) => V::Bool(text.trim().eq_ignore_ascii_case("true")),
             other => V::Bool(crate::compare::number(other).is_some_and(|v| v != 0.0)),
         },
-        L::TinyInt => integer(value).map_or(V::Null, |v| V::Int((v as i8).into())),
-        L::SmallInt => integer(value).map_or(V::Null, |v| V::Int((v as i16).into())),
-        L::Int => integer(value).map_or(V::Null, |v| V::Int((v as i32).into())),
-        L::BigInt => integer(value).map_or(V::Null, |v| V::Int(v as i64)),
+        L::TinyInt => integer(value, i8::MIN.into(), i8::MAX.into()).map_or(V::Null, |v| V::Int((v as i8).into())),
+        L::SmallInt => integer(value, i16::MIN.into(), i16::MAX.into()).map_or(V::Null, |v| V::Int((v as i16).into())),
+        L::Int => integer(value, i32::MIN.into(), i32::MAX.into()).map_or(V::Null, |v| V::Int((v as i32).into())),
+        L::BigInt => integer(value, i64::MIN, i64::MAX).map_or(V::Null, V::Int),
         L::Float => match value {
             V::Float(v) => V::Float(*v),
             V::Text(text) => java_number(text).and_then(|text| text.parse().ok()).map_or(V::Null, V::Float),
@@ -114,14 +111,14 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
             V::Timestamp(at) => V::Timestamp(*at),
             V::Date(days) => V::Timestamp(midnight(*days)),
             V::Instant(at) | V::Zoned(at, _) => V::Timestamp(c::local(*at, env.zone).ok_or_else(range)?),
-            V::Text(text) => V::Timestamp(timestamp(text)?),
+            V::Text(text) => V::Timestamp(timestamp(text, env.zone)?),
             _ => V::Null,
         },
         L::TimestampLtz(_) => match value {
             V::Instant(at) | V::Zoned(at, _) => V::Instant(*at),
             V::Timestamp(at) => V::Instant(c::instant(*at, env.zone).ok_or_else(range)?),
             V::Date(days) => V::Instant(c::instant(midnight(*days), env.zone).ok_or_else(range)?),
-            V::Text(text) => V::Instant(c::instant(timestamp(text)?, env.zone).ok_or_else(range)?),
+            V::Text(text) => V::Instant(c::instant(timestamp(text, env.zone)?, env.zone).ok_or_else(range)?),
             _ => V::Null,
         },
         L::Bytes | L::Binary(_) | L::VarBinary(_) => match value {
@@ -145,20 +142,48 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
     })
 }
 
-/// Towards zero; wider than the target, whose low bits are then taken. A double beyond 64 bits saturates, as in Java.
-fn integer(value: &Value<'_>) -> Option<i128> {
+/// Towards zero. A decimal keeps its low bits; any other number beyond the type's range goes the way of a Java double:
+/// saturated at 32 bits (64 for BIGINT), of which the smaller types then keep their low bits.
+fn integer(value: &Value<'_>, low: i64, high: i64) -> Option<i64> {
+    let saturated = |v: f64| if high == i64::MAX { v as i64 } else { i64::from(v as i32) };
+    let exact = |v: i128| match i64::try_from(v) {
+        Ok(v) if (low..=high).contains(&v) => v,
+        _ => saturated(v as f64),
+    };
     Some(match value {
-        Value::Int(v) => (*v).into(),
-        Value::Bool(v) => (*v).into(),
-        Value::Float(v) => i128::from(*v as i64),
-        Value::Double(v) => i128::from(*v as i64),
-        Value::Decimal(v, s) => v / decimal::pow10((*s).into())?,
+        Value::Int(v) => exact((*v).into()),
+        Value::Bool(v) => i64::from(*v),
+        Value::Float(v) => saturated((*v).into()),
+        Value::Double(v) => saturated(*v),
+        Value::Decimal(v, s) => (v / decimal::pow10((*s).into())?) as i64,
         Value::Text(text) => {
             let (v, s) = decimal::parse(text)?;
-            v / decimal::pow10(s.into())?
+            exact(v / decimal::pow10(s.into())?)
         }
         _ => return None,
     })
+}
+
+/// `TRY_CAST`: as `CAST`, but a text must be exactly what the type prints, and nothing fails.
+pub(crate) fn try_cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Value<'a> {
+    if let Value::Text(text) = value {
+        let text = text.trim();
+        match to {
+            L::Boolean => {
+                return match text.to_ascii_lowercase().as_str() {
+                    "t" | "true" | "y" | "yes" | "1" => Value::Bool(true),
+                    "f" | "false" | "n" | "no" | "0" => Value::Bool(false),
+                    _ => Value::Null,
+                };
+            }
+            L::TinyInt => return text.parse::<i8>().map_or(Value::Null, |v| Value::Int(v.into())),
+            L::SmallInt => return text.parse::<i16>().map_or(Value::Null, |v| Value::Int(v.into())),
+            L::Int => return text.parse::<i32>().map_or(Value::Null, |v| Value::Int(v.into())),
+            L::BigInt => return text.parse::<i64>().map_or(Value::Null, Value::Int),
+            _ => {}
+        }
+    }
+    cast(env, value, to).unwrap_or(Value::Null)
 }
 
 /// Only plain numbers: Rust's parser also knows `inf` and `nan`.
@@ -171,10 +196,12 @@ fn decimal_like(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
 }
 
-fn timestamp(text: &str) -> Result<Moment, String> {
-    f::parse_iso(text)
-        .map(c::moment)
-        .ok_or_else(|| format!("the text '{text}' is not a timestamp like 2024-12-31T21:48:25"))
+/// An ISO text; with a trailing `Z` it is an instant and shown in `zone`.
+fn timestamp(text: &str, zone: chrono_tz::Tz) -> Result<Moment, String> {
+    let wrong = || format!("the text '{text}' is not a timestamp like 2024-12-31T21:48:25");
+    let (plain, utc) = text.trim().strip_suffix('Z').map_or((text.trim(), false), |plain| (plain, true));
+    let at = f::parse_iso(plain).map(c::moment).ok_or_else(wrong)?;
+    if utc { c::local(at, zone).ok_or_else(range) } else { Ok(at) }
 }
 
 pub(crate) fn midnight(days: i32) -> Moment {

@@ -291,7 +291,7 @@ pub(crate) fn iso_time(nanos: i64) -> String {
 pub(crate) fn parse_iso(text: &str) -> Option<NaiveDateTime> {
     let text = text.trim();
     let (date, time) = match text.find(['T', ' ']) {
-        Some(at) => (&text[..at], text[at + 1..].trim_end_matches('Z')),
+        Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, "00:00"),
     };
     Some(parse_date(date)?.and_time(parse_time(time)?))

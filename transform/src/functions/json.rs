@@ -31,6 +31,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
 fn parse_json(lenient: bool) -> Result<Built, Bad> {
     strict(L::Variant, move |_, args| {
         let Value::Text(text) = &args[0] else { return Ok(Value::Null) };
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
         let duplicates = matches!(args.get(1), Some(Value::Bool(true)));
         match parse(text, duplicates) {
             Ok(json) => Ok(Value::text(json.to_string())),

@@ -46,36 +46,12 @@ where
     })
 }
 
+/// The replacement is taken as it stands: `$1` is no group.
 fn replace(args: &[Node], _: Cx) -> Result<Built, Bad> {
     build(args, L::String, |regex, args| {
-        let new = java_replacement(str_of(args, 2));
-        Ok(Value::text(regex.replace_all(str_of(args, 0), new.as_str()).into_owned()))
+        let new = regex::NoExpand(str_of(args, 2));
+        Ok(Value::text(regex.replace_all(str_of(args, 0), new).into_owned()))
     })
-}
-
-/// Java's `$1` and `\$` in the notation of the crate: `${1}` and `$$`.
-fn java_replacement(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('$') => out.push_str("$$"),
-                Some(next) => out.push(next),
-                None => out.push('\\'),
-            },
-            '$' => {
-                let mut digits = String::new();
-                while let Some(digit) = chars.peek().filter(|c| c.is_ascii_digit()) {
-                    digits.push(*digit);
-                    chars.next();
-                }
-                if digits.is_empty() { out.push_str("$$") } else { out.push_str(&format!("${{{digits}}}")) }
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 fn group(args: &[Value<'_>], default: usize) -> usize {
@@ -94,8 +70,7 @@ fn extract(args: &[Node], _: Cx) -> Result<Built, Bad> {
 
 fn extract_all(args: &[Node], _: Cx) -> Result<Built, Bad> {
     build(args, L::Array(Box::new(L::String)), |regex, args| {
-        // Without an index: the first group when there is one, else the whole match.
-        let index = group(args, usize::from(regex.captures_len() > 1));
+        let index = group(args, 1);
         if index >= regex.captures_len() {
             return Ok(Value::Null);
         }

@@ -356,14 +356,15 @@ fn unix_timestamp(args: &[Node], _: Cx) -> Result<Built, Bad> {
     })
 }
 
+/// The day some days later, as a text `2024-12-31`.
 fn date_add(args: &[Node], _: Cx) -> Result<Built, Bad> {
     if !args[0].is_null() && !t::is_text(&args[0].ty) && !matches!(args[0].ty, L::Date | L::Timestamp(_) | L::TimestampLtz(_)) {
         return Err(Bad::arg(0, format!("DATE_ADD takes a date, not {}", args[0].ty)));
     }
-    strict(L::Date, |env, args| {
+    strict(L::String, |env, args| {
         let Value::Int(count) = args[1] else { return Ok(Value::Null) };
         let Value::Date(start) = crate::cast::cast(env, &args[0], &L::Date)? else { return Ok(Value::Null) };
-        let sum = i64::from(start).checked_add(count).and_then(|sum| i32::try_from(sum).ok());
-        sum.map(Value::Date).ok_or_else(|| "the date is out of range".to_owned())
+        let sum = i64::from(start).checked_add(count).and_then(|sum| i32::try_from(sum).ok()).and_then(c::date);
+        sum.map(|date| Value::text(date.to_string())).ok_or_else(|| "the date is out of range".to_owned())
     })
 }

@@ -116,9 +116,8 @@ impl Planner<'_> {
             return Err(Fault::new(at, format!("{} cannot be cast to {to}", node.ty)));
         }
         let target = to.clone();
-        let kernel = Kernel::new(move |env, args| match cast::cast(env, &args[0], &target) {
-            Err(_) if lenient => Ok(Value::Null),
-            result => result,
+        let kernel = Kernel::new(move |env, args| {
+            if lenient { Ok(cast::try_cast(env, &args[0], &target)) } else { cast::cast(env, &args[0], &target) }
         });
         let name = if lenient { "TRY_CAST" } else { "CAST" };
         let args = vec![node];

@@ -37,8 +37,9 @@ impl Planner<'_> {
                 let (left, right) = (self.plan(left)?, self.plan(right)?);
                 self.comparable(&left, &right, at)?;
                 let not = *not;
+                let boxed = compare::same_box(&left.ty, &right.ty);
                 let kernel = Kernel::new(move |_, args| {
-                    let same = compare::equal(&args[0], &args[1]) || args[0].is_null() && args[1].is_null();
+                    let same = boxed && compare::equal(&args[0], &args[1]) || args[0].is_null() && args[1].is_null();
                     Ok(Value::Bool(same == not))
                 });
                 Ok(call(if not { "IS NOT DISTINCT FROM" } else { "IS DISTINCT FROM" }, vec![left, right], false, L::Boolean, at, kernel))
