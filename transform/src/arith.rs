@@ -6,7 +6,12 @@ use crate::{compare, decimal, types::Arith, value::Value};
 
 /// Computes in the result's type. Integers that overflow and a division by zero are errors of the row; a decimal that
 /// its type cannot hold is NULL.
-pub(crate) fn apply<'a>(op: Arith, a: &Value<'_>, b: &Value<'_>, ty: &L) -> Result<Value<'a>, String> {
+pub(crate) fn apply<'a>(
+    op: Arith,
+    a: &Value<'_>,
+    b: &Value<'_>,
+    ty: &L,
+) -> Result<Value<'a>, String> {
     if a.is_null() || b.is_null() {
         return Ok(Value::Null);
     }
@@ -40,7 +45,9 @@ fn double(op: Arith, a: Option<f64>, b: Option<f64>) -> Result<f64, String> {
 }
 
 fn integer<'a>(op: Arith, a: &Value<'_>, b: &Value<'_>, ty: &L) -> Result<Value<'a>, String> {
-    let (Value::Int(a), Value::Int(b)) = (a, b) else { return Err("an integer is expected".to_owned()) };
+    let (Value::Int(a), Value::Int(b)) = (a, b) else {
+        return Err("an integer is expected".to_owned());
+    };
     let (a, b) = (*a, *b);
     let (result, sign) = match op {
         Arith::Add => (a.checked_add(b), '+'),
@@ -70,14 +77,22 @@ fn parts(value: &Value<'_>) -> Option<(i128, u8)> {
     }
 }
 
-fn exact<'a>(op: Arith, a: &Value<'_>, b: &Value<'_>, precision: u8, scale: u8) -> Result<Value<'a>, String> {
+fn exact<'a>(
+    op: Arith,
+    a: &Value<'_>,
+    b: &Value<'_>,
+    precision: u8,
+    scale: u8,
+) -> Result<Value<'a>, String> {
     let (Some((a, s)), Some((b, t))) = (parts(a), parts(b)) else { return Ok(Value::Null) };
     let common = s.max(t);
     let both = || Some((decimal::rescale(a, s, common)?, decimal::rescale(b, t, common)?));
     let result = match op {
         Arith::Add => both().and_then(|(a, b)| decimal::rescale(a.checked_add(b)?, common, scale)),
         Arith::Sub => both().and_then(|(a, b)| decimal::rescale(a.checked_sub(b)?, common, scale)),
-        Arith::Mul => a.checked_mul(b).and_then(|v| decimal::rescale(v, s.saturating_add(t), scale)),
+        Arith::Mul => {
+            a.checked_mul(b).and_then(|v| decimal::rescale(v, s.saturating_add(t), scale))
+        }
         Arith::Div | Arith::Mod if b == 0 => {
             return Err(format!("division of {} by zero", decimal::format(a, s)));
         }
@@ -96,5 +111,7 @@ fn exact<'a>(op: Arith, a: &Value<'_>, b: &Value<'_>, precision: u8, scale: u8) 
         }
     };
     let limit = decimal::pow10(precision.into()).unwrap_or(i128::MAX);
-    Ok(result.filter(|v| v.unsigned_abs() < limit.unsigned_abs()).map_or(Value::Null, |v| Value::Decimal(v, scale)))
+    Ok(result
+        .filter(|v| v.unsigned_abs() < limit.unsigned_abs())
+        .map_or(Value::Null, |v| Value::Decimal(v, scale)))
 }

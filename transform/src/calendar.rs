@@ -1,6 +1,9 @@
 //! Moments as calendar fields and back, in zones.
 
-use chrono::{DateTime, Datelike, LocalResult, Months, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike};
+use chrono::{
+    DateTime, Datelike, LocalResult, Months, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone,
+    Timelike,
+};
 use chrono_tz::Tz;
 
 use crate::value::{Moment, NANOS};
@@ -21,7 +24,10 @@ pub(crate) fn moment(at: NaiveDateTime) -> Moment {
 /// What a clock in `zone` shows at an instant, as a timestamp without a zone.
 pub(crate) fn local(instant: Moment, zone: Tz) -> Option<Moment> {
     let at = naive(instant)?;
-    Some(Moment { secs: instant.secs + i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc()), ..instant })
+    Some(Moment {
+        secs: instant.secs + i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc()),
+        ..instant
+    })
 }
 
 /// The instant at which a clock in `zone` shows this. In the hour that a zone repeats the first passing counts; a time
@@ -52,7 +58,8 @@ pub(crate) fn date(days: i32) -> Option<NaiveDate> {
 pub(crate) fn add_months(at: Moment, months: i64) -> Option<Moment> {
     let count = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
     let at = naive(at)?;
-    (if months < 0 { at.checked_sub_months(count) } else { at.checked_add_months(count) }).map(moment)
+    (if months < 0 { at.checked_sub_months(count) } else { at.checked_add_months(count) })
+        .map(moment)
 }
 
 /// A moment some nanoseconds later.
@@ -96,7 +103,8 @@ pub(crate) enum Unit {
     Nanos(i64),
 }
 
-pub(crate) const UNITS: &str = "YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND";
+pub(crate) const UNITS: &str =
+    "YEAR, QUARTER, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND";
 
 /// A unit by its name, `SQL_TSI_` or not.
 pub(crate) fn unit(name: &str) -> Option<Unit> {
@@ -121,7 +129,8 @@ pub(crate) fn unit(name: &str) -> Option<Unit> {
 pub(crate) fn difference(unit: Unit, a: Moment, b: Moment) -> Option<i64> {
     match unit {
         Unit::Nanos(by) => {
-            let nanos = (i128::from(b.secs) - i128::from(a.secs)) * i128::from(NANOS) + i128::from(b.nanos)
+            let nanos = (i128::from(b.secs) - i128::from(a.secs)) * i128::from(NANOS)
+                + i128::from(b.nanos)
                 - i128::from(a.nanos);
             i64::try_from(nanos / i128::from(by)).ok()
         }

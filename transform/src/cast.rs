@@ -6,11 +6,9 @@
 use cdc_api::LogicalType as L;
 
 use crate::{
-    calendar as c, decimal,
-    format as f,
+    calendar as c, decimal, format as f,
     node::Env,
-    text,
-    types as t,
+    text, types as t,
     value::{Moment, NANOS, Value},
 };
 
@@ -22,9 +20,13 @@ pub(crate) fn possible(from: &L, to: &L) -> bool {
     let texts = t::is_text(from) || *from == L::Variant;
     match to {
         L::Boolean => t::is_number(from) || texts || *from == L::Boolean,
-        L::TinyInt | L::SmallInt | L::Int | L::BigInt | L::Float | L::Double | L::Decimal { .. } => {
-            t::is_number(from) || texts || *from == L::Boolean
-        }
+        L::TinyInt
+        | L::SmallInt
+        | L::Int
+        | L::BigInt
+        | L::Float
+        | L::Double
+        | L::Decimal { .. } => t::is_number(from) || texts || *from == L::Boolean,
         L::Date => texts || matches!(from, L::Date | L::Timestamp(_) | L::TimestampLtz(_)),
         L::Time(_) => texts || matches!(from, L::Time(_) | L::Timestamp(_) | L::TimestampLtz(_)),
         L::Timestamp(_) => texts || (t::is_time(from) && !matches!(from, L::Time(_))),
@@ -53,19 +55,26 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
             V::Text(text) => V::Bool(text.trim().eq_ignore_ascii_case("true")),
             other => V::Bool(crate::compare::number(other).is_some_and(|v| v != 0.0)),
         },
-        L::TinyInt => integer(value, i8::MIN.into(), i8::MAX.into()).map_or(V::Null, |v| V::Int((v as i8).into())),
-        L::SmallInt => integer(value, i16::MIN.into(), i16::MAX.into()).map_or(V::Null, |v| V::Int((v as i16).into())),
-        L::Int => integer(value, i32::MIN.into(), i32::MAX.into()).map_or(V::Null, |v| V::Int((v as i32).into())),
+        L::TinyInt => integer(value, i8::MIN.into(), i8::MAX.into())
+            .map_or(V::Null, |v| V::Int((v as i8).into())),
+        L::SmallInt => integer(value, i16::MIN.into(), i16::MAX.into())
+            .map_or(V::Null, |v| V::Int((v as i16).into())),
+        L::Int => integer(value, i32::MIN.into(), i32::MAX.into())
+            .map_or(V::Null, |v| V::Int((v as i32).into())),
         L::BigInt => integer(value, i64::MIN, i64::MAX).map_or(V::Null, V::Int),
         L::Float => match value {
             V::Float(v) => V::Float(*v),
-            V::Text(text) => java_number(text).and_then(|text| text.parse().ok()).map_or(V::Null, V::Float),
+            V::Text(text) => {
+                java_number(text).and_then(|text| text.parse().ok()).map_or(V::Null, V::Float)
+            }
             V::Decimal(v, s) => decimal::format(*v, *s).parse().map_or(V::Null, V::Float),
             V::Bool(v) => V::Float(f32::from(u8::from(*v))),
             other => crate::compare::number(other).map_or(V::Null, |v| V::Float(v as f32)),
         },
         L::Double => match value {
-            V::Text(text) => java_number(text).and_then(|text| text.parse().ok()).map_or(V::Null, V::Double),
+            V::Text(text) => {
+                java_number(text).and_then(|text| text.parse().ok()).map_or(V::Null, V::Double)
+            }
             V::Bool(v) => V::Double(f64::from(u8::from(*v))),
             other => crate::compare::number(other).map_or(V::Null, V::Double),
         },
@@ -100,8 +109,8 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
             V::Timestamp(at) => V::Time(time_of(*at)),
             V::Instant(at) => V::Time(time_of(c::local(*at, env.zone).ok_or_else(range)?)),
             V::Text(text) => {
-                let time =
-                    f::parse_time(text).ok_or_else(|| format!("the text '{text}' is not a time like 21:48:25"))?;
+                let time = f::parse_time(text)
+                    .ok_or_else(|| format!("the text '{text}' is not a time like 21:48:25"))?;
                 let day = chrono::NaiveDate::default().and_time(time);
                 V::Time(time_of(c::moment(day)))
             }
@@ -110,7 +119,9 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
         L::Timestamp(_) => match value {
             V::Timestamp(at) => V::Timestamp(*at),
             V::Date(days) => V::Timestamp(midnight(*days)),
-            V::Instant(at) | V::Zoned(at, _) => V::Timestamp(c::local(*at, env.zone).ok_or_else(range)?),
+            V::Instant(at) | V::Zoned(at, _) => {
+                V::Timestamp(c::local(*at, env.zone).ok_or_else(range)?)
+            }
             V::Text(text) => V::Timestamp(timestamp(text, env.zone)?),
             _ => V::Null,
         },
@@ -118,7 +129,9 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
             V::Instant(at) | V::Zoned(at, _) => V::Instant(*at),
             V::Timestamp(at) => V::Instant(c::instant(*at, env.zone).ok_or_else(range)?),
             V::Date(days) => V::Instant(c::instant(midnight(*days), env.zone).ok_or_else(range)?),
-            V::Text(text) => V::Instant(c::instant(timestamp(text, env.zone)?, env.zone).ok_or_else(range)?),
+            V::Text(text) => {
+                V::Instant(c::instant(timestamp(text, env.zone)?, env.zone).ok_or_else(range)?)
+            }
             _ => V::Null,
         },
         L::Bytes | L::Binary(_) | L::VarBinary(_) => match value {
@@ -126,7 +139,9 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
             other => other.clone(),
         },
         L::Array(element) => match value {
-            V::List(items) => V::List(items.iter().map(|item| cast(env, item, element)).collect::<Result<_, _>>()?),
+            V::List(items) => V::List(
+                items.iter().map(|item| cast(env, item, element)).collect::<Result<_, _>>()?,
+            ),
             _ => V::Null,
         },
         L::Map(key, item) => match value {
@@ -177,7 +192,9 @@ pub(crate) fn try_cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Value<'a> {
                 };
             }
             L::TinyInt => return text.parse::<i8>().map_or(Value::Null, |v| Value::Int(v.into())),
-            L::SmallInt => return text.parse::<i16>().map_or(Value::Null, |v| Value::Int(v.into())),
+            L::SmallInt => {
+                return text.parse::<i16>().map_or(Value::Null, |v| Value::Int(v.into()));
+            }
             L::Int => return text.parse::<i32>().map_or(Value::Null, |v| Value::Int(v.into())),
             L::BigInt => return text.parse::<i64>().map_or(Value::Null, Value::Int),
             _ => {}
@@ -193,13 +210,15 @@ fn java_number(text: &str) -> Option<&str> {
 }
 
 fn decimal_like(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
 }
 
 /// An ISO text; with a trailing `Z` it is an instant and shown in `zone`.
 fn timestamp(text: &str, zone: chrono_tz::Tz) -> Result<Moment, String> {
     let wrong = || format!("the text '{text}' is not a timestamp like 2024-12-31T21:48:25");
-    let (plain, utc) = text.trim().strip_suffix('Z').map_or((text.trim(), false), |plain| (plain, true));
+    let (plain, utc) =
+        text.trim().strip_suffix('Z').map_or((text.trim(), false), |plain| (plain, true));
     let at = f::parse_iso(plain).map(c::moment).ok_or_else(wrong)?;
     if utc { c::local(at, zone).ok_or_else(range) } else { Ok(at) }
 }

@@ -20,7 +20,9 @@ pub(crate) fn comparable(a: &L, b: &L) -> bool {
             (L::Timestamp(_) | L::Date, L::Timestamp(_) | L::Date) => true,
             (L::Array(x), L::Array(y)) => comparable(x, y),
             (L::Map(k, v), L::Map(l, w)) => comparable(k, l) && comparable(v, w),
-            (L::Row(x), L::Row(y)) => x.len() == y.len() && x.iter().zip(y).all(|((_, x), (_, y))| comparable(x, y)),
+            (L::Row(x), L::Row(y)) => {
+                x.len() == y.len() && x.iter().zip(y).all(|((_, x), (_, y))| comparable(x, y))
+            }
             _ => false,
         }
 }
@@ -51,7 +53,9 @@ pub(crate) fn order(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
         (V::Date(a), V::Date(b)) => a.cmp(b),
         (V::Time(a), V::Time(b)) => a.cmp(b),
         (V::Timestamp(a), V::Timestamp(b)) | (V::Instant(a), V::Instant(b)) => a.cmp(b),
-        (V::Zoned(a, _), V::Zoned(b, _)) | (V::Zoned(a, _), V::Instant(b)) | (V::Instant(a), V::Zoned(b, _)) => a.cmp(b),
+        (V::Zoned(a, _), V::Zoned(b, _))
+        | (V::Zoned(a, _), V::Instant(b))
+        | (V::Instant(a), V::Zoned(b, _)) => a.cmp(b),
         (V::Date(a), V::Timestamp(b)) => midnight(*a).cmp(b),
         (V::Timestamp(a), V::Date(b)) => a.cmp(&midnight(*b)),
         (V::List(a), V::List(b)) | (V::Row(a), V::Row(b)) => {
@@ -64,7 +68,8 @@ pub(crate) fn order(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
             a.len().cmp(&b.len())
         }
         (V::Map(a), V::Map(b)) => {
-            let within = |(k, v): &(V<'_>, V<'_>)| b.iter().any(|(l, w)| equal(k, l) && equal(v, w));
+            let within =
+                |(k, v): &(V<'_>, V<'_>)| b.iter().any(|(l, w)| equal(k, l) && equal(v, w));
             if a.len() == b.len() && a.iter().all(within) { Ordering::Equal } else { return None }
         }
         (a, b) => return number(a)?.partial_cmp(&number(b)?),
@@ -95,7 +100,8 @@ pub(crate) fn number(value: &Value<'_>) -> Option<f64> {
 pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(pattern).size_limit(1 << 22).build().map_err(|error| {
         let reason = error.to_string();
-        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let reason =
+            reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         format!("'{pattern}' is not a regular expression that can be used here: {reason}")
     })
 }
@@ -108,7 +114,9 @@ pub(crate) fn like(pattern: &str, escape: Option<char>) -> Result<Regex, String>
         match c {
             c if Some(c) == escape => match chars.next() {
                 Some(next) => out.push_str(&regex::escape(next.encode_utf8(&mut [0; 4]))),
-                None => return Err(format!("the pattern '{pattern}' ends with its escape character")),
+                None => {
+                    return Err(format!("the pattern '{pattern}' ends with its escape character"));
+                }
             },
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
@@ -128,7 +136,9 @@ pub(crate) fn similar(pattern: &str, escape: Option<char>) -> Result<Regex, Stri
         match c {
             c if Some(c) == escape => match chars.next() {
                 Some(next) => out.push_str(&regex::escape(next.encode_utf8(&mut [0; 4]))),
-                None => return Err(format!("the pattern '{pattern}' ends with its escape character")),
+                None => {
+                    return Err(format!("the pattern '{pattern}' ends with its escape character"));
+                }
             },
             '[' | ']' => {
                 class = c == '[';

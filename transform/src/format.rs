@@ -17,10 +17,21 @@ enum Part {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const DAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const KNOWN: &str = "GyuMLdDEeaHkKhmsSnwWQzZXxV";
 
 impl Pattern {
@@ -47,12 +58,18 @@ impl Pattern {
                         }
                         Some('\'') => break,
                         Some(c) => literal(&mut parts, c),
-                        None => return Err(format!("the quote in the date pattern '{text}' is never closed")),
+                        None => {
+                            return Err(format!(
+                                "the quote in the date pattern '{text}' is never closed"
+                            ));
+                        }
                     }
                 }
             } else if c.is_ascii_alphabetic() {
                 if !KNOWN.contains(c) {
-                    return Err(format!("the letter {c} has no meaning in the date pattern '{text}'"));
+                    return Err(format!(
+                        "the letter {c} has no meaning in the date pattern '{text}'"
+                    ));
                 }
                 let mut count = 1;
                 while chars.peek() == Some(&c) {
@@ -99,7 +116,13 @@ impl Pattern {
     }
 }
 
-fn field(out: &mut String, at: NaiveDateTime, (zone, offset): (&str, i32), letter: char, count: usize) {
+fn field(
+    out: &mut String,
+    at: NaiveDateTime,
+    (zone, offset): (&str, i32),
+    letter: char,
+    count: usize,
+) {
     use std::fmt::Write;
     let mut number = |n: i64, width: usize| {
         let _ = write!(out, "{n:0width$}");
@@ -186,9 +209,13 @@ impl Read<'_> {
     }
     fn word(&mut self, words: &[&str]) -> Option<u32> {
         let rest = self.rest();
-        let starts = |word: &str| rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+        let starts =
+            |word: &str| rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
         let found = words.iter().enumerate().find_map(|(index, word)| {
-            [*word, &word[..3.min(word.len())]].into_iter().find(|word| starts(word)).map(|word| (index, word.len()))
+            [*word, &word[..3.min(word.len())]]
+                .into_iter()
+                .find(|word| starts(word))
+                .map(|word| (index, word.len()))
         });
         let (index, length) = found?;
         self.at += length;
@@ -199,7 +226,11 @@ impl Read<'_> {
             'y' | 'u' => {
                 let digits = self.digits(count, adjacent)?;
                 let (length, year): (usize, i32) = (digits.len(), digits.parse().ok()?);
-                self.year = if count == 2 && length == 2 { if year < 70 { 2000 + year } else { 1900 + year } } else { year };
+                self.year = if count == 2 && length == 2 {
+                    if year < 70 { 2000 + year } else { 1900 + year }
+                } else {
+                    year
+                };
             }
             'M' | 'L' if count >= 3 => self.month = self.word(&MONTHS)? + 1,
             'M' | 'L' => self.month = self.number(count, adjacent)?,
@@ -282,7 +313,8 @@ fn clock(second: u32, nanos: u32, hour: u32, minute: u32) -> String {
 
 /// A time of day from nanoseconds since midnight.
 pub(crate) fn iso_time(nanos: i64) -> String {
-    let (seconds, nanos) = (nanos.div_euclid(crate::value::NANOS), nanos.rem_euclid(crate::value::NANOS));
+    let (seconds, nanos) =
+        (nanos.div_euclid(crate::value::NANOS), nanos.rem_euclid(crate::value::NANOS));
     let part = |by: i64, modulo: i64| (seconds / by % modulo) as u32;
     clock(part(1, 60), nanos as u32, part(3600, 24), part(60, 60))
 }
@@ -300,8 +332,11 @@ pub(crate) fn parse_iso(text: &str) -> Option<NaiveDateTime> {
 /// Reads `2019-12-31`.
 pub(crate) fn parse_date(text: &str) -> Option<NaiveDate> {
     let mut parts = text.trim().splitn(3, '-');
-    let mut next = |width: usize| parts.next().filter(|p| p.len() <= width && p.bytes().all(|b| b.is_ascii_digit()));
-    let (year, month, day) = (next(9)?.parse().ok()?, next(2)?.parse().ok()?, next(2)?.parse().ok()?);
+    let mut next = |width: usize| {
+        parts.next().filter(|p| p.len() <= width && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let (year, month, day) =
+        (next(9)?.parse().ok()?, next(2)?.parse().ok()?, next(2)?.parse().ok()?);
     NaiveDate::from_ymd_opt(year, month, day)
 }
 
@@ -317,5 +352,10 @@ pub(crate) fn parse_time(text: &str) -> Option<chrono::NaiveTime> {
         [hour, minute, second] => (hour, minute, second),
         _ => return None,
     };
-    chrono::NaiveTime::from_hms_nano_opt(hour, minute, second, format!("{fraction:0<9}").parse().ok()?)
+    chrono::NaiveTime::from_hms_nano_opt(
+        hour,
+        minute,
+        second,
+        format!("{fraction:0<9}").parse().ok()?,
+    )
 }

@@ -25,3 +25,12 @@ pub use node::Metadata;
 pub use program::Program;
 pub use rule::{Context, Part, Rule, RuleText, SqlFault};
 pub use types::DecimalMode;
+
+/// The names of all built-in functions.
+pub fn function_names() -> impl Iterator<Item = &'static str> {
+    let forms = ["TRIM_BOTH", "TRIM_LEADING", "TRIM_TRAILING"];
+    functions::all()
+        .map(|function| function.name)
+        .chain(functions::LAZY)
+        .filter(move |name| !forms.contains(name))
+}

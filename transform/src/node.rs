@@ -141,7 +141,9 @@ impl Node {
                 }
                 otherwise.columns(into);
             }
-            Op::Coalesce(nodes) | Op::Call { args: nodes, .. } => nodes.iter().for_each(|node| node.columns(into)),
+            Op::Coalesce(nodes) | Op::Call { args: nodes, .. } => {
+                nodes.iter().for_each(|node| node.columns(into))
+            }
         }
     }
 }

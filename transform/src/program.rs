@@ -13,8 +13,7 @@ use crate::{
     Context,
     eval::{Event, RowFault, Rows, booleans, eval, first_null},
     node::{Env, Node, Op},
-    text,
-    types,
+    text, types,
     value::{Moment, Reader},
 };
 
@@ -79,7 +78,9 @@ impl Program {
         for (output, column) in self.outputs.iter().zip(self.schema.columns()) {
             let null = if column.nullable { "" } else { " NOT NULL" };
             let what = match output {
-                Output::Pass(at) => self.source.columns().get(*at).map_or("", |column| &column.name).to_owned(),
+                Output::Pass(at) => {
+                    self.source.columns().get(*at).map_or("", |column| &column.name).to_owned()
+                }
                 Output::Compute(node) => self.shown(node),
             };
             let _ = writeln!(out, "{} {}{null}: {what}", column.name, column.logical);
@@ -91,27 +92,35 @@ impl Program {
     }
 
     fn shown(&self, node: &Node) -> String {
-        let list = |nodes: &[Node]| nodes.iter().map(|node| self.shown(node)).collect::<Vec<_>>().join(", ");
+        let list = |nodes: &[Node]| {
+            nodes.iter().map(|node| self.shown(node)).collect::<Vec<_>>().join(", ")
+        };
         match &node.op {
             Op::Const(value) if node.ty == cdc_api::LogicalType::String && !value.is_null() => {
                 format!("'{}'", text::display(value).replace('\'', "''"))
             }
             Op::Const(value) => text::display(value),
-            Op::Column(at) => self.source.columns().get(*at).map_or("?", |column| &column.name).to_owned(),
+            Op::Column(at) => {
+                self.source.columns().get(*at).map_or("?", |column| &column.name).to_owned()
+            }
             Op::Meta(meta) => format!("{meta:?}"),
             Op::And(a, b) => format!("({} AND {})", self.shown(a), self.shown(b)),
             Op::Or(a, b) => format!("({} OR {})", self.shown(a), self.shown(b)),
             Op::Case(whens, otherwise) => {
-                let whens = whens.iter().map(|(w, t)| format!(" WHEN {} THEN {}", self.shown(w), self.shown(t)));
+                let whens = whens
+                    .iter()
+                    .map(|(w, t)| format!(" WHEN {} THEN {}", self.shown(w), self.shown(t)));
                 format!("CASE{} ELSE {} END", whens.collect::<String>(), self.shown(otherwise))
             }
             Op::Coalesce(nodes) => format!("COALESCE({})", list(nodes)),
-            Op::Call { name, args, .. } => match (name.chars().all(char::is_alphanumeric), &args[..]) {
-                (false, [a, b]) if !name.contains('_') && name != "[]" => {
-                    format!("({} {name} {})", self.shown(a), self.shown(b))
+            Op::Call { name, args, .. } => {
+                match (name.chars().all(char::is_alphanumeric), &args[..]) {
+                    (false, [a, b]) if !name.contains('_') && name != "[]" => {
+                        format!("({} {name} {})", self.shown(a), self.shown(b))
+                    }
+                    _ => format!("{name}({}) {}", list(args), node.ty),
                 }
-                _ => format!("{name}({}) {}", list(args), node.ty),
-            },
+            }
         }
     }
 
@@ -134,7 +143,9 @@ impl Program {
         let env = Env { zone: self.zone, now: now() };
         let times = commit_times(&batch);
         let events = |op: &dyn Fn(usize) -> RowOp| -> Vec<Event> {
-            (0..batch.len()).map(|row| Event { kind: kind(op(row)), op_ts: times(op(row), row) }).collect()
+            (0..batch.len())
+                .map(|row| Event { kind: kind(op(row)), op_ts: times(op(row), row) })
+                .collect()
         };
         let Some(plan) = self.selected(&batch, &env, &events)? else { return Ok(None) };
         let (kept, ops) = plan;
@@ -143,8 +154,10 @@ impl Program {
         let mut columns: Vec<ArrayRef> = batch.rows.columns().to_vec();
         if !whole {
             for column in &mut columns {
-                *column = arrow_select::take::take(column.as_ref(), &indices, None)
-                    .map_err(|error| Error::internal(format!("rows could not be picked: {error}")))?;
+                *column =
+                    arrow_select::take::take(column.as_ref(), &indices, None).map_err(|error| {
+                        Error::internal(format!("rows could not be picked: {error}"))
+                    })?;
             }
         }
         let final_ops: Vec<RowOp> = {
@@ -165,7 +178,9 @@ impl Program {
             wide: self.wide,
         };
         let arrays = self.project(&rows, &batch, &kept)?;
-        let ops = ops.into_iter().map(|op| if self.soft_delete && op == RowOp::Delete { RowOp::Insert } else { op });
+        let ops = ops
+            .into_iter()
+            .map(|op| if self.soft_delete && op == RowOp::Delete { RowOp::Insert } else { op });
         Ok(Some(ChangeBatch {
             schema: Arc::clone(&self.schema),
             rows: self.record(arrays, kept.len())?,
@@ -194,7 +209,10 @@ impl Program {
     ) -> Result<Option<(Vec<u32>, Vec<RowOp>)>> {
         let Some(filter) = &self.filter else {
             let rows = 0..batch.len() as u32;
-            return Ok(Some((rows.collect(), (0..batch.len()).map(|row| batch.ops.at(row)).collect())));
+            return Ok(Some((
+                rows.collect(),
+                (0..batch.len()).map(|row| batch.ops.at(row)).collect(),
+            )));
         };
         let events = events(&|row| batch.ops.at(row));
         let rows = Rows {
@@ -206,9 +224,11 @@ impl Program {
             env,
             wide: self.wide,
         };
-        let passes = booleans(filter, &rows).map_err(|fault| self.fault(batch, "filter", &fault))?;
+        let passes =
+            booleans(filter, &rows).map_err(|fault| self.fault(batch, "filter", &fault))?;
         let passes = |row: usize| passes.get(row).copied().flatten() == Some(true);
-        let (mut kept, mut ops) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
+        let (mut kept, mut ops) =
+            (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         let mut row = 0;
         while row < batch.len() {
             let op = batch.ops.at(row);
@@ -246,14 +266,22 @@ impl Program {
     fn project(&self, rows: &Rows<'_>, batch: &ChangeBatch, kept: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut arrays = Vec::with_capacity(self.outputs.len());
         for (output, column) in self.outputs.iter().zip(self.schema.columns()) {
-            let failed = |fault: &RowFault| self.fault(batch, &format!("column \"{}\"", column.name), fault);
+            let failed =
+                |fault: &RowFault| self.fault(batch, &format!("column \"{}\"", column.name), fault);
             let array = match output {
                 Output::Pass(at) => match rows.columns.get(*at) {
                     Some(array) => Arc::clone(array),
-                    None => return Err(Error::internal("the batch has fewer columns than its schema")),
+                    None => {
+                        return Err(Error::internal("the batch has fewer columns than its schema"));
+                    }
                 },
                 Output::Compute(node) => {
-                    let message = |message| failed(&RowFault { row: kept.first().map_or(0, |row| *row as usize), message });
+                    let message = |message| {
+                        failed(&RowFault {
+                            row: kept.first().map_or(0, |row| *row as usize),
+                            message,
+                        })
+                    };
                     let array = eval(node, rows)
                         .map_err(|fault| failed(&fault))?
                         .into_array(&node.ty, rows.len, self.wide)
@@ -264,8 +292,9 @@ impl Program {
             if let (false, Some(row)) = (column.nullable, first_null(array.as_ref())) {
                 let row = kept.get(row).map_or(0, |row| *row as usize);
                 let message = "the value is NULL, but the column is part of the key".to_owned();
-                return Err(failed(&RowFault { row, message })
-                    .hint("leave such rows out with a filter, or give the column a value with COALESCE"));
+                return Err(failed(&RowFault { row, message }).hint(
+                    "leave such rows out with a filter, or give the column a value with COALESCE",
+                ));
             }
             arrays.push(array);
         }
@@ -273,35 +302,54 @@ impl Program {
     }
 
     /// In the carrier of the declared type, when the computed one is wider.
-    fn carried(&self, array: ArrayRef, node: &Node, to: &cdc_api::LogicalType) -> Result<ArrayRef, String> {
+    fn carried(
+        &self,
+        array: ArrayRef,
+        node: &Node,
+        to: &cdc_api::LogicalType,
+    ) -> Result<ArrayRef, String> {
         if self.wide || node.ty.arrow() == to.arrow() && *array.data_type() == to.arrow() {
             return Ok(array);
         }
         let reader = Reader::new(array.as_ref(), &node.ty);
-        crate::value::column(&types::computed(&node.ty), false, (0..array.len()).map(|row| reader.get(row)))
+        crate::value::column(
+            &types::computed(&node.ty),
+            false,
+            (0..array.len()).map(|row| reader.get(row)),
+        )
     }
 
     fn record(&self, arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
         let arrow = self.schema.arrow();
-        let same = arrow.fields().iter().zip(&arrays).all(|(field, array)| field.data_type() == array.data_type());
+        let same = arrow
+            .fields()
+            .iter()
+            .zip(&arrays)
+            .all(|(field, array)| field.data_type() == array.data_type());
         let schema = if same {
             Arc::clone(arrow)
         } else {
             let fields = arrow.fields().iter().zip(&arrays).map(|(field, array)| {
-                Field::new(field.name(), array.data_type().clone(), field.is_nullable()).with_metadata(field.metadata().clone())
+                Field::new(field.name(), array.data_type().clone(), field.is_nullable())
+                    .with_metadata(field.metadata().clone())
             });
             Arc::new(Schema::new(fields.collect::<Vec<_>>()))
         };
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(schema, arrays, &options)
-            .map_err(|error| Error::internal(format!("a transformed batch of table {} is broken: {error}", self.source.id())))
+        RecordBatch::try_new_with_options(schema, arrays, &options).map_err(|error| {
+            Error::internal(format!(
+                "a transformed batch of table {} is broken: {error}",
+                self.source.id()
+            ))
+        })
     }
 
     /// The error of one row, with all that helps to find it.
     fn fault(&self, batch: &ChangeBatch, place: &str, fault: &RowFault) -> Error {
         let mut key = Vec::new();
         for at in self.source.primary_key() {
-            if let (Some(column), Some(array)) = (self.source.columns().get(*at), batch.rows.columns().get(*at))
+            if let (Some(column), Some(array)) =
+                (self.source.columns().get(*at), batch.rows.columns().get(*at))
                 && fault.row < array.len()
             {
                 let value = Reader::new(array.as_ref(), &column.logical).get(fault.row);
@@ -332,7 +380,8 @@ fn kind(op: RowOp) -> &'static str {
 
 /// When each row was committed, in milliseconds; 0 for rows of the snapshot.
 fn commit_times(batch: &ChangeBatch) -> impl Fn(RowOp, usize) -> i64 + use<> {
-    let times: Vec<i64> = batch.txn_of_rows().map(|txn| txn.commit_ts_us.div_euclid(1000)).collect();
+    let times: Vec<i64> =
+        batch.txn_of_rows().map(|txn| txn.commit_ts_us.div_euclid(1000)).collect();
     move |op, row| if op == RowOp::Read { 0 } else { times.get(row).copied().unwrap_or(0) }
 }
 

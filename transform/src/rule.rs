@@ -1,6 +1,9 @@
 //! The texts of a rule, compiled against one table.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use cdc_api::{Column, TableSchema};
 use chrono_tz::Tz;
@@ -51,7 +54,13 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Context { zone: Tz::UTC, decimals: DecimalMode::default(), metadata: Vec::new(), macros: Vec::new(), wide_timestamps: false }
+        Context {
+            zone: Tz::UTC,
+            decimals: DecimalMode::default(),
+            metadata: Vec::new(),
+            macros: Vec::new(),
+            wide_timestamps: false,
+        }
     }
 }
 
@@ -103,19 +112,25 @@ impl Rule {
     ///
     /// # Errors
     /// All faults that are found, each with its place.
-    pub fn compile(text: &RuleText, context: &Context, source: &Arc<TableSchema>) -> Result<Program, Vec<SqlFault>> {
+    pub fn compile(
+        text: &RuleText,
+        context: &Context,
+        source: &Arc<TableSchema>,
+    ) -> Result<Program, Vec<SqlFault>> {
         let mut faults = Vec::new();
         let macros = macros(context, &mut faults);
-        let mut planner = Planner { schema: source, context, macros: &macros, projected: Vec::new(), depth: 0 };
+        let mut planner =
+            Planner { schema: source, context, macros: &macros, projected: Vec::new(), depth: 0 };
         let outputs = project(text, &mut planner, &mut faults);
-        planner.projected = outputs
-            .iter()
-            .map(|(name, node)| (name.clone(), node.clone()))
-            .collect();
-        let filter = text.filter.as_deref().filter(|filter| !filter.trim().is_empty()).and_then(|filter| {
-            let node = sql::scalar(filter).and_then(|expr| planner.plan(&expr)).and_then(|node| planner.condition(node));
-            node.map_err(|fault| faults.push(SqlFault::new(Part::Filter, fault))).ok()
-        });
+        planner.projected =
+            outputs.iter().map(|(name, node)| (name.clone(), node.clone())).collect();
+        let filter =
+            text.filter.as_deref().filter(|filter| !filter.trim().is_empty()).and_then(|filter| {
+                let node = sql::scalar(filter)
+                    .and_then(|expr| planner.plan(&expr))
+                    .and_then(|node| planner.condition(node));
+                node.map_err(|fault| faults.push(SqlFault::new(Part::Filter, fault))).ok()
+            });
         let schema = schema(text, source, &outputs, &mut faults);
         match schema {
             Some(schema) if faults.is_empty() => Ok(Program::new(
@@ -136,7 +151,8 @@ impl Planner<'_> {
         if node.ty == cdc_api::LogicalType::Boolean || node.is_null() {
             return Ok(node);
         }
-        Err(Fault::new(node.at, format!("a filter is BOOLEAN, this is {}", node.ty)).hint("compare it with something"))
+        Err(Fault::new(node.at, format!("a filter is BOOLEAN, this is {}", node.ty))
+            .hint("compare it with something"))
     }
 }
 
@@ -152,7 +168,11 @@ fn macros(context: &Context, faults: &mut Vec<SqlFault>) -> Vec<Macro> {
 }
 
 /// The output columns by name, in order; a later item with a name replaces the earlier one in its place.
-fn project(text: &RuleText, planner: &mut Planner<'_>, faults: &mut Vec<SqlFault>) -> Vec<(String, Node)> {
+fn project(
+    text: &RuleText,
+    planner: &mut Planner<'_>,
+    faults: &mut Vec<SqlFault>,
+) -> Vec<(String, Node)> {
     let projection = text.projection.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let items = match projection {
         None => vec![(Item::All, Span::default())],
@@ -165,16 +185,20 @@ fn project(text: &RuleText, planner: &mut Planner<'_>, faults: &mut Vec<SqlFault
         },
     };
     let mut outputs: Vec<(String, Node)> = Vec::new();
-    let mut put = |name: String, node: Node| match outputs.iter_mut().find(|(known, _)| *known == name) {
-        Some(known) => known.1 = node,
-        None => outputs.push((name, node)),
-    };
+    let mut put =
+        |name: String, node: Node| match outputs.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = node,
+            None => outputs.push((name, node)),
+        };
     for (item, at) in items {
         match item {
             Item::All => {
                 for (index, column) in planner.schema.columns().iter().enumerate() {
                     let op = Op::Column(index);
-                    put(column.name.clone(), Node { op, ty: column.logical.clone(), nullable: column.nullable, at });
+                    put(
+                        column.name.clone(),
+                        Node { op, ty: column.logical.clone(), nullable: column.nullable, at },
+                    );
                 }
             }
             Item::Expr { expr, alias } => {
@@ -189,24 +213,35 @@ fn project(text: &RuleText, planner: &mut Planner<'_>, faults: &mut Vec<SqlFault
     outputs
 }
 
-fn name_of(expr: &Expr, alias: Option<(String, Span)>, planner: &Planner<'_>) -> Result<String, Fault> {
+fn name_of(
+    expr: &Expr,
+    alias: Option<(String, Span)>,
+    planner: &Planner<'_>,
+) -> Result<String, Fault> {
     match (alias, &expr.kind) {
         (Some((name, at)), _) => {
             let reserved = BUILT_IN.iter().map(|(name, _)| *name);
-            let mut reserved = reserved.chain(planner.context.metadata.iter().map(|(name, _)| name.as_str()));
+            let mut reserved =
+                reserved.chain(planner.context.metadata.iter().map(|(name, _)| name.as_str()));
             if reserved.any(|known| known == name) {
-                return Err(Fault::new(at, format!("{name} is the name of a metadata column")).hint("choose another name"));
+                return Err(Fault::new(at, format!("{name} is the name of a metadata column"))
+                    .hint("choose another name"));
             }
             Ok(name)
         }
         (None, Kind::Column(name)) => Ok(name.clone()),
-        (None, _) => Err(Fault::new(expr.at, "a computed column needs a name").hint("write: expression AS name")),
+        (None, _) => {
+            Err(Fault::new(expr.at, "a computed column needs a name")
+                .hint("write: expression AS name"))
+        }
     }
 }
 
 /// The identity of a computed column: a hash of its name, apart from all of a source's.
 fn computed_id(name: &str, used: &BTreeSet<u32>) -> u32 {
-    let hash = name.bytes().fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash = name
+        .bytes()
+        .fold(0x811c_9dc5u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     let mut id = hash | 1 << 31;
     while used.contains(&id) {
         id = id.wrapping_add(1) | 1 << 31;
@@ -299,9 +334,13 @@ fn inherited(
             Some(at) => found.push(at),
             None => {
                 let name = source.columns().get(*at).map_or("", |column| column.name.as_str());
-                let text = format!("the {what} column \"{name}\" of table {} is not in the projection", source.id());
+                let text = format!(
+                    "the {what} column \"{name}\" of table {} is not in the projection",
+                    source.id()
+                );
                 let fault = Fault::new(Span::default(), text);
-                let fault = fault.hint(format!("add {name}, or name another key with primary-keys"));
+                let fault =
+                    fault.hint(format!("add {name}, or name another key with primary-keys"));
                 faults.push(SqlFault::new(Part::Projection, fault));
             }
         }
@@ -338,9 +377,14 @@ fn names(text: &str, part: Part, columns: &[Column], faults: &mut Vec<SqlFault>)
     found
 }
 
-fn options(text: &RuleText, source: &TableSchema, faults: &mut Vec<SqlFault>) -> BTreeMap<String, String> {
+fn options(
+    text: &RuleText,
+    source: &TableSchema,
+    faults: &mut Vec<SqlFault>,
+) -> BTreeMap<String, String> {
     let mut options = source.options().clone();
-    let delimiter = text.table_options_delimiter.as_deref().filter(|text| !text.is_empty()).unwrap_or(",");
+    let delimiter =
+        text.table_options_delimiter.as_deref().filter(|text| !text.is_empty()).unwrap_or(",");
     let Some(all) = &text.table_options else { return options };
     let mut offset = 0;
     for piece in all.split(delimiter) {
@@ -355,7 +399,8 @@ fn options(text: &RuleText, source: &TableSchema, faults: &mut Vec<SqlFault>) ->
             }
             _ => {
                 let at = Span { start, end: start + piece.len() };
-                let fault = Fault::new(at, format!("\"{}\" is not of the form key=value", piece.trim()));
+                let fault =
+                    Fault::new(at, format!("\"{}\" is not of the form key=value", piece.trim()));
                 let fault = fault.hint("when a value contains the delimiter, set table-options.delimiter to another one");
                 faults.push(SqlFault::new(Part::TableOptions, fault));
             }

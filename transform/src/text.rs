@@ -15,7 +15,8 @@ pub(crate) fn display(value: &Value<'_>) -> String {
         Value::Decimal(v, scale) => decimal::format(*v, *scale),
         Value::Text(v) => v.clone().into_owned(),
         Value::Bytes(v) => to_base64(v),
-        Value::Date(v) => crate::calendar::date(*v).map_or_else(|| "out of range".to_owned(), |date| date.to_string()),
+        Value::Date(v) => crate::calendar::date(*v)
+            .map_or_else(|| "out of range".to_owned(), |date| date.to_string()),
         Value::Time(v) => format::iso_time(*v),
         Value::Timestamp(at) | Value::Instant(at) => format::iso(*at),
         Value::Zoned(at, minutes) => {
@@ -24,12 +25,18 @@ pub(crate) fn display(value: &Value<'_>) -> String {
                 "Z".to_owned()
             } else {
                 let sign = if *minutes < 0 { '-' } else { '+' };
-                format!("{sign}{:02}:{:02}", minutes.unsigned_abs() / 60, minutes.unsigned_abs() % 60)
+                format!(
+                    "{sign}{:02}:{:02}",
+                    minutes.unsigned_abs() / 60,
+                    minutes.unsigned_abs() % 60
+                )
             };
             format!("{}{offset}", format::iso(local))
         }
         Value::List(items) => list("[", items.iter().map(display), "]"),
-        Value::Map(entries) => list("{", entries.iter().map(|(k, v)| format!("{} -> {}", display(k), display(v))), "}"),
+        Value::Map(entries) => {
+            list("{", entries.iter().map(|(k, v)| format!("{} -> {}", display(k), display(v))), "}")
+        }
         Value::Row(fields) => list("(", fields.iter().map(display), ")"),
     }
 }
@@ -71,7 +78,10 @@ fn java_float(shortest: &str, value: f64) -> String {
 pub(crate) fn to_base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0u32, |word, (i, b)| word | u32::from(*b) << (16 - 8 * i));
+        let word = chunk
+            .iter()
+            .enumerate()
+            .fold(0u32, |word, (i, b)| word | u32::from(*b) << (16 - 8 * i));
         for i in 0..4 {
             let six = (word >> (18 - 6 * i) & 63) as usize;
             out.push(if i <= chunk.len() { char::from(ALPHABET[six]) } else { '=' });

@@ -105,7 +105,9 @@ fn common_number(a: &L, b: &L, mode: DecimalMode) -> L {
         _ => {}
     }
     if let (false, false) = (matches!(a, L::Decimal { .. }), matches!(b, L::Decimal { .. })) {
-        let rank = |ty: &L| [L::TinyInt, L::SmallInt, L::Int, L::BigInt].iter().position(|known| known == ty);
+        let rank = |ty: &L| {
+            [L::TinyInt, L::SmallInt, L::Int, L::BigInt].iter().position(|known| known == ty)
+        };
         return if rank(a) >= rank(b) { a.clone() } else { b.clone() };
     }
     let ((p, s), (q, t)) = (as_decimal(a).unwrap_or((38, 0)), as_decimal(b).unwrap_or((38, 0)));

@@ -3,14 +3,16 @@
 use std::{borrow::Cow, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
-    Int16Array, Int32Array, Int64Array, ListArray, MapArray, StringArray, StructArray, Time64MicrosecondArray,
-    Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array,
+    Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, ListArray, MapArray, StringArray,
+    StructArray, Time64MicrosecondArray, Time64NanosecondArray, TimestampMicrosecondArray,
+    TimestampNanosecondArray,
     builder::{BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringBuilder},
     cast::AsArray,
     types::{
-        Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-        Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType, TimestampNanosecondType,
+        Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+        Int64Type, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
+        TimestampNanosecondType,
     },
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
@@ -89,7 +91,9 @@ impl<'a> Value<'a> {
             Value::Instant(v) => Value::Instant(v),
             Value::Zoned(v, o) => Value::Zoned(v, o),
             Value::List(v) => Value::List(v.into_iter().map(Value::owned).collect()),
-            Value::Map(v) => Value::Map(v.into_iter().map(|(k, v)| (k.owned(), v.owned())).collect()),
+            Value::Map(v) => {
+                Value::Map(v.into_iter().map(|(k, v)| (k.owned(), v.owned())).collect())
+            }
             Value::Row(v) => Value::Row(v.into_iter().map(Value::owned).collect()),
         }
     }
@@ -132,14 +136,20 @@ impl<'a> Reader<'a> {
             DataType::Int64 => Reader::I64(array.as_primitive()),
             DataType::Float32 => Reader::F32(array.as_primitive()),
             DataType::Float64 => Reader::F64(array.as_primitive()),
-            DataType::Decimal128(_, scale) => Reader::Decimal(array.as_primitive(), (*scale).max(0) as u8),
+            DataType::Decimal128(_, scale) => {
+                Reader::Decimal(array.as_primitive(), (*scale).max(0) as u8)
+            }
             DataType::Utf8 => Reader::Text(array.as_string()),
             DataType::Binary => Reader::Bytes(array.as_binary()),
             DataType::Date32 => Reader::Date(array.as_primitive()),
             DataType::Time64(TimeUnit::Microsecond) => Reader::TimeMicros(array.as_primitive()),
             DataType::Time64(TimeUnit::Nanosecond) => Reader::TimeNanos(array.as_primitive()),
-            DataType::Timestamp(TimeUnit::Microsecond, zone) => Reader::Micros(array.as_primitive(), zone.is_some()),
-            DataType::Timestamp(TimeUnit::Nanosecond, zone) => Reader::Nanos(array.as_primitive(), zone.is_some()),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                Reader::Micros(array.as_primitive(), zone.is_some())
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+                Reader::Nanos(array.as_primitive(), zone.is_some())
+            }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
                 let element = if let L::Array(element) = ty { element } else { ty };
@@ -147,7 +157,8 @@ impl<'a> Reader<'a> {
             }
             DataType::Map(..) => {
                 let map = array.as_map();
-                let (key, value) = if let L::Map(key, value) = ty { (&**key, &**value) } else { (ty, ty) };
+                let (key, value) =
+                    if let L::Map(key, value) = ty { (&**key, &**value) } else { (ty, ty) };
                 let keys = Box::new(Reader::new(map.keys().as_ref(), key));
                 Reader::Map(map, keys, Box::new(Reader::new(map.values().as_ref(), value)))
             }
@@ -160,7 +171,11 @@ impl<'a> Reader<'a> {
                     };
                 }
                 let types: &[(String, L)] = if let L::Row(fields) = ty { fields } else { &[] };
-                let readers = rows.columns().iter().zip(types).map(|(column, (_, ty))| Reader::new(column.as_ref(), ty));
+                let readers = rows
+                    .columns()
+                    .iter()
+                    .zip(types)
+                    .map(|(column, (_, ty))| Reader::new(column.as_ref(), ty));
                 Reader::Row(rows, readers.collect())
             }
             _ => Reader::None,
@@ -174,7 +189,9 @@ impl<'a> Reader<'a> {
                 if $array.is_null(at) { Value::Null } else { $value }
             };
         }
-        let moment = |ltz: &bool, moment| if *ltz { Value::Instant(moment) } else { Value::Timestamp(moment) };
+        let moment = |ltz: &bool, moment| {
+            if *ltz { Value::Instant(moment) } else { Value::Timestamp(moment) }
+        };
         match self {
             Reader::Const(value) => borrowed(value),
             Reader::Bool(a) => read!(a, Value::Bool(a.value(at))),
@@ -195,12 +212,18 @@ impl<'a> Reader<'a> {
             Reader::Zoned(rows, a, offset) => {
                 read!(rows, Value::Zoned(Moment::of(a.value(at), NANOS), offset.value(at)))
             }
-            Reader::List(a, items) => read!(a, Value::List(range(a.value_offsets(), at).map(|i| items.get(i)).collect())),
+            Reader::List(a, items) => {
+                read!(a, Value::List(range(a.value_offsets(), at).map(|i| items.get(i)).collect()))
+            }
             Reader::Map(a, keys, values) => read!(
                 a,
-                Value::Map(range(a.value_offsets(), at).map(|i| (keys.get(i), values.get(i))).collect())
+                Value::Map(
+                    range(a.value_offsets(), at).map(|i| (keys.get(i), values.get(i))).collect()
+                )
             ),
-            Reader::Row(a, fields) => read!(a, Value::Row(fields.iter().map(|field| field.get(at)).collect())),
+            Reader::Row(a, fields) => {
+                read!(a, Value::Row(fields.iter().map(|field| field.get(at)).collect()))
+            }
             Reader::None => Value::Null,
         }
     }
@@ -251,12 +274,15 @@ impl Writer {
             L::Float => Writer::F32(PrimitiveBuilder::with_capacity(rows)),
             L::Double => Writer::F64(PrimitiveBuilder::with_capacity(rows)),
             L::Decimal { precision, scale } => Writer::Decimal(
-                PrimitiveBuilder::with_capacity(rows).with_data_type(DataType::Decimal128(*precision, *scale as i8)),
+                PrimitiveBuilder::with_capacity(rows)
+                    .with_data_type(DataType::Decimal128(*precision, *scale as i8)),
                 *scale,
                 10i128.pow(u32::from(*precision).min(38)),
             ),
             L::Date => Writer::Date(PrimitiveBuilder::with_capacity(rows)),
-            L::Time(p) if *p > 6 || wide => Writer::TimeNanos(PrimitiveBuilder::with_capacity(rows)),
+            L::Time(p) if *p > 6 || wide => {
+                Writer::TimeNanos(PrimitiveBuilder::with_capacity(rows))
+            }
             L::Time(_) => Writer::TimeMicros(PrimitiveBuilder::with_capacity(rows)),
             L::Timestamp(p) | L::TimestampLtz(p) => {
                 let ltz = zone(matches!(ty, L::TimestampLtz(_)));
@@ -284,9 +310,10 @@ impl Writer {
     pub(crate) fn push(&mut self, value: Value<'_>) -> Result<(), String> {
         let moment_of = |value: Value<'_>, per_second: i64| match value {
             Value::Null => Ok(None),
-            Value::Timestamp(moment) | Value::Instant(moment) => {
-                moment.units(per_second).map(Some).ok_or_else(|| "the timestamp is out of range".to_owned())
-            }
+            Value::Timestamp(moment) | Value::Instant(moment) => moment
+                .units(per_second)
+                .map(Some)
+                .ok_or_else(|| "the timestamp is out of range".to_owned()),
             other => Err(mismatch(&other)),
         };
         macro_rules! int {
@@ -294,7 +321,8 @@ impl Writer {
                 match value {
                     Value::Null => $builder.append_null(),
                     Value::Int(v) => $builder.append_value(
-                        <$ty>::try_from(v).map_err(|_| format!("the number {v} does not fit its type"))?,
+                        <$ty>::try_from(v)
+                            .map_err(|_| format!("the number {v} does not fit its type"))?,
                     ),
                     other => return Err(mismatch(&other)),
                 }
@@ -377,7 +405,11 @@ fn mismatch(value: &Value<'_>) -> String {
 }
 
 /// A whole column of values.
-pub(crate) fn column<'v>(ty: &L, wide: bool, values: impl ExactSizeIterator<Item = Value<'v>>) -> Result<ArrayRef, String> {
+pub(crate) fn column<'v>(
+    ty: &L,
+    wide: bool,
+    values: impl ExactSizeIterator<Item = Value<'v>>,
+) -> Result<ArrayRef, String> {
     let mut writer = Writer::new(ty, values.len(), wide);
     for value in values {
         writer.push(value)?;
@@ -393,41 +425,57 @@ fn nested(ty: &L, wide: bool, values: Vec<Value<'static>>) -> Result<ArrayRef, S
         let mut offsets = vec![0i32];
         for length in lengths {
             at += length;
-            offsets.push(i32::try_from(at).map_err(|_| "the lists of one batch are too long".to_owned())?);
+            offsets.push(
+                i32::try_from(at).map_err(|_| "the lists of one batch are too long".to_owned())?,
+            );
         }
         Ok::<_, String>(OffsetBuffer::new(offsets.into()))
     };
     match ty {
         L::Array(element) => {
-            let lists = offsets(&mut values.iter().map(|v| if let Value::List(v) = v { v.len() } else { 0 }))?;
-            let items: Vec<Value<'static>> =
-                values.into_iter().flat_map(|v| if let Value::List(v) = v { v } else { Vec::new() }).collect();
+            let lists = offsets(
+                &mut values.iter().map(|v| if let Value::List(v) = v { v.len() } else { 0 }),
+            )?;
+            let items: Vec<Value<'static>> = values
+                .into_iter()
+                .flat_map(|v| if let Value::List(v) = v { v } else { Vec::new() })
+                .collect();
             let items = column(element, wide, items.into_iter())?;
             let field = Arc::new(Field::new("item", items.data_type().clone(), true));
-            ListArray::try_new(field, lists, items, nulls).map(|a| Arc::new(a) as ArrayRef).map_err(|e| e.to_string())
+            ListArray::try_new(field, lists, items, nulls)
+                .map(|a| Arc::new(a) as ArrayRef)
+                .map_err(|e| e.to_string())
         }
         L::Map(key, value) => {
-            let lists = offsets(&mut values.iter().map(|v| if let Value::Map(v) = v { v.len() } else { 0 }))?;
-            let (keys, items): (Vec<_>, Vec<_>) =
-                values.into_iter().flat_map(|v| if let Value::Map(v) = v { v } else { Vec::new() }).unzip();
+            let lists = offsets(
+                &mut values.iter().map(|v| if let Value::Map(v) = v { v.len() } else { 0 }),
+            )?;
+            let (keys, items): (Vec<_>, Vec<_>) = values
+                .into_iter()
+                .flat_map(|v| if let Value::Map(v) = v { v } else { Vec::new() })
+                .unzip();
             if keys.iter().any(Value::is_null) {
                 return Err("a map has a NULL key".to_owned());
             }
-            let (keys, items) = (column(key, wide, keys.into_iter())?, column(value, wide, items.into_iter())?);
+            let (keys, items) =
+                (column(key, wide, keys.into_iter())?, column(value, wide, items.into_iter())?);
             let fields = Fields::from(vec![
                 Field::new("key", keys.data_type().clone(), false),
                 Field::new("value", items.data_type().clone(), true),
             ]);
             let field = Arc::new(Field::new("entries", DataType::Struct(fields.clone()), false));
-            let entries = StructArray::try_new(fields, vec![keys, items], None).map_err(|e| e.to_string())?;
+            let entries =
+                StructArray::try_new(fields, vec![keys, items], None).map_err(|e| e.to_string())?;
             MapArray::try_new(field, lists, entries, nulls, false)
                 .map(|a| Arc::new(a) as ArrayRef)
                 .map_err(|e| e.to_string())
         }
         L::Row(types) => {
-            let mut columns: Vec<Vec<Value<'static>>> = types.iter().map(|_| Vec::with_capacity(values.len())).collect();
+            let mut columns: Vec<Vec<Value<'static>>> =
+                types.iter().map(|_| Vec::with_capacity(values.len())).collect();
             for value in values {
-                let mut fields = if let Value::Row(fields) = value { fields } else { Vec::new() }.into_iter();
+                let mut fields =
+                    if let Value::Row(fields) = value { fields } else { Vec::new() }.into_iter();
                 for column in &mut columns {
                     column.push(fields.next().unwrap_or(Value::Null));
                 }
@@ -439,11 +487,16 @@ fn nested(ty: &L, wide: bool, values: Vec<Value<'static>>) -> Result<ArrayRef, S
                 fields.push(Field::new(name, array.data_type().clone(), true));
                 arrays.push(array);
             }
-            StructArray::try_new(fields.into(), arrays, nulls).map(|a| Arc::new(a) as ArrayRef).map_err(|e| e.to_string())
+            StructArray::try_new(fields.into(), arrays, nulls)
+                .map(|a| Arc::new(a) as ArrayRef)
+                .map_err(|e| e.to_string())
         }
         L::TimestampTz(_) => {
-            let DataType::Struct(fields) = ty.arrow() else { return Err("no carrier for this type".to_owned()) };
-            let (mut at, mut minutes) = (Vec::with_capacity(values.len()), Vec::with_capacity(values.len()));
+            let DataType::Struct(fields) = ty.arrow() else {
+                return Err("no carrier for this type".to_owned());
+            };
+            let (mut at, mut minutes) =
+                (Vec::with_capacity(values.len()), Vec::with_capacity(values.len()));
             for value in &values {
                 let (moment, offset) = match value {
                     Value::Zoned(moment, offset) => (*moment, *offset),
@@ -454,7 +507,9 @@ fn nested(ty: &L, wide: bool, values: Vec<Value<'static>>) -> Result<ArrayRef, S
             }
             let at = TimestampNanosecondArray::from(at).with_timezone("UTC");
             let arrays: Vec<ArrayRef> = vec![Arc::new(at), Arc::new(Int16Array::from(minutes))];
-            StructArray::try_new(fields, arrays, nulls).map(|a| Arc::new(a) as ArrayRef).map_err(|e| e.to_string())
+            StructArray::try_new(fields, arrays, nulls)
+                .map(|a| Arc::new(a) as ArrayRef)
+                .map_err(|e| e.to_string())
         }
         _ => Err("no carrier for this type".to_owned()),
     }

@@ -26,7 +26,8 @@ fn run(case: &Case) -> Result<Vec<String>, String> {
         primary_keys: get("primary-key"),
         partition_keys: get("partition-key"),
         table_options: get("table-options"),
-        table_options_delimiter: get("table-options-delimiter").or_else(|| get("table-options.delimiter")),
+        table_options_delimiter: get("table-options-delimiter")
+            .or_else(|| get("table-options.delimiter")),
         soft_delete: match get("converters").as_deref() {
             None => false,
             Some("SOFT_DELETE") => true,
@@ -42,14 +43,19 @@ fn run(case: &Case) -> Result<Vec<String>, String> {
             _ => DecimalMode::UpTo38,
         },
         wide_timestamps: true,
-        macros: get("macros").map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default(),
+        macros: get("macros")
+            .map(|text| text.lines().map(str::to_owned).collect())
+            .unwrap_or_default(),
         ..Context::default()
     };
     let schema = table::schema();
-    let program = Rule::compile(&rule, &context, &schema).map_err(|faults| format!("{faults:?}"))?;
+    let program =
+        Rule::compile(&rule, &context, &schema).map_err(|faults| format!("{faults:?}"))?;
     let mut lines = vec![print::create(program.schema())];
     let non_null = get("non-null").as_deref() == Some("true");
-    if let Some(batch) = program.eval(table::batch(&schema, non_null)).map_err(|error| format!("{error:?}"))? {
+    if let Some(batch) =
+        program.eval(table::batch(&schema, non_null)).map_err(|error| format!("{error:?}"))?
+    {
         lines.extend(print::changes(&batch));
     }
     Ok(lines)
@@ -61,7 +67,8 @@ fn difference(case: &Case) -> Option<String> {
     if case.contains_key("expect-error") {
         return result.is_ok().then(|| "an error is expected, but it ran".to_owned());
     }
-    let expected: Vec<&str> = case.get("expect").map(|text| text.lines().collect()).unwrap_or_default();
+    let expected: Vec<&str> =
+        case.get("expect").map(|text| text.lines().collect()).unwrap_or_default();
     let lines = match result {
         Ok(lines) => lines,
         Err(error) => return Some(error),
@@ -78,7 +85,8 @@ fn difference(case: &Case) -> Option<String> {
 
 /// Runs a folder's files; the number of cases that failed and of those that passed.
 fn run_folder(folder: &Path) -> (usize, usize) {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml"))
@@ -86,14 +94,18 @@ fn run_folder(folder: &Path) -> (usize, usize) {
     files.sort();
     let (mut all_failed, mut all_passed) = (0, 0);
     for file in files {
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let text = std::fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let cases = yaml::read(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let (mut passed, mut failed) = (0, Vec::new());
         for case in cases.iter().filter(|case| !case.contains_key("ignore")) {
             match difference(case) {
                 None => passed += 1,
                 Some(difference) => {
-                    failed.push(format!("  {}: {difference}", case.get("do").map_or("?", String::as_str)));
+                    failed.push(format!(
+                        "  {}: {difference}",
+                        case.get("do").map_or("?", String::as_str)
+                    ));
                 }
             }
         }
@@ -114,7 +126,10 @@ fn print(text: &str) {
 
 /// A folder at this path under a parent of the crate.
 fn upwards(path: &str) -> Option<PathBuf> {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|parent| parent.join(path)).find(|path| path.is_dir())
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|parent| parent.join(path))
+        .find(|path| path.is_dir())
 }
 
 #[test]

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, cast::AsArray, types::{Float64Type, Int32Type, Int64Type}};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray,
+    cast::AsArray,
+    types::{Float64Type, Int32Type, Int64Type},
+};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use cdc_api::LogicalType as L;
@@ -44,7 +48,10 @@ impl<T: ArrowPrimitiveType> Side<'_, T> {
     }
 }
 
-fn side<'c, T: ArrowPrimitiveType>(col: &'c Col, constant: impl Fn(&Value<'_>) -> Option<T::Native>) -> Option<Side<'c, T>> {
+fn side<'c, T: ArrowPrimitiveType>(
+    col: &'c Col,
+    constant: impl Fn(&Value<'_>) -> Option<T::Native>,
+) -> Option<Side<'c, T>> {
     match col {
         Col::Array(array) => array.as_primitive_opt::<T>().map(Side::Column),
         Col::Const(value) => constant(value).map(Side::Number),
@@ -52,7 +59,10 @@ fn side<'c, T: ArrowPrimitiveType>(col: &'c Col, constant: impl Fn(&Value<'_>) -
 }
 
 /// Both sides with the number of rows and the rows where either is NULL; none when both are constant.
-fn rows<T: ArrowPrimitiveType>(a: &Side<'_, T>, b: &Side<'_, T>) -> Option<(usize, Option<NullBuffer>)> {
+fn rows<T: ArrowPrimitiveType>(
+    a: &Side<'_, T>,
+    b: &Side<'_, T>,
+) -> Option<(usize, Option<NullBuffer>)> {
     let len = a.len().or(b.len())?;
     Some((len, NullBuffer::union(a.nulls(), b.nulls())))
 }
@@ -93,13 +103,20 @@ where
     let mut out = Vec::with_capacity(len);
     for row in 0..len {
         let valid = nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        out.push(if valid { T::Native::compute(op, a.at(row), b.at(row))? } else { T::Native::default() });
+        out.push(if valid {
+            T::Native::compute(op, a.at(row), b.at(row))?
+        } else {
+            T::Native::default()
+        });
     }
     Some(Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(out), nulls)))
 }
 
 fn doubles(op: Arith, left: &Col, right: &Col) -> Option<ArrayRef> {
-    let (a, b) = (side::<Float64Type>(left, crate::compare::number)?, side::<Float64Type>(right, crate::compare::number)?);
+    let (a, b) = (
+        side::<Float64Type>(left, crate::compare::number)?,
+        side::<Float64Type>(right, crate::compare::number)?,
+    );
     let (len, nulls) = rows(&a, &b)?;
     let compute = |row: usize| {
         let (a, b) = (a.at(row), b.at(row));
@@ -116,7 +133,9 @@ fn doubles(op: Arith, left: &Col, right: &Col) -> Option<ArrayRef> {
 }
 
 fn compared(op: Binary, left: &Col, right: &Col) -> Option<ArrayRef> {
-    let ty = |col: &Col| if let Col::Array(array) = col { Some(array.data_type().clone()) } else { None };
+    let ty = |col: &Col| {
+        if let Col::Array(array) = col { Some(array.data_type().clone()) } else { None }
+    };
     let array = match (ty(left), ty(right)) {
         (Some(a), Some(b)) if a != b => return None,
         (Some(ty), _) | (None, Some(ty)) => match ty {
@@ -149,13 +168,16 @@ where
 
 fn texts(op: Binary, left: &Col, right: &Col) -> Option<BooleanArray> {
     let parts = |col: &'_ Col| match col {
-        Col::Array(array) => array.as_string_opt::<i32>().map(|column| (Some(column.clone()), String::new())),
+        Col::Array(array) => {
+            array.as_string_opt::<i32>().map(|column| (Some(column.clone()), String::new()))
+        }
         Col::Const(Value::Text(text)) => Some((None, text.to_string())),
         Col::Const(_) => None,
     };
     let ((a, x), (b, y)) = (parts(left)?, parts(right)?);
     let len = a.as_ref().or(b.as_ref())?.len();
-    let nulls = NullBuffer::union(a.as_ref().and_then(Array::nulls), b.as_ref().and_then(Array::nulls));
+    let nulls =
+        NullBuffer::union(a.as_ref().and_then(Array::nulls), b.as_ref().and_then(Array::nulls));
     Some(two_valued(op, len, nulls, |row| {
         let a = a.as_ref().map_or(x.as_str(), |column| column.value(row));
         let b = b.as_ref().map_or(y.as_str(), |column| column.value(row));

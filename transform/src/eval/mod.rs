@@ -80,7 +80,12 @@ impl Col {
     }
 
     /// As an array of `rows` rows.
-    pub(crate) fn into_array(self, ty: &LogicalType, rows: usize, wide: bool) -> Result<ArrayRef, String> {
+    pub(crate) fn into_array(
+        self,
+        ty: &LogicalType,
+        rows: usize,
+        wide: bool,
+    ) -> Result<ArrayRef, String> {
         match self {
             Col::Array(array) => Ok(array),
             Col::Const(value) => {
@@ -112,7 +117,8 @@ pub(crate) fn eval(node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
             if let Some(done) = fast.and_then(|fast| fast::apply(fast, &cols, &node.ty)) {
                 return Ok(done);
             }
-            let readers: Vec<Reader<'_>> = cols.iter().zip(args).map(|(col, arg)| col.reader(&arg.ty)).collect();
+            let readers: Vec<Reader<'_>> =
+                cols.iter().zip(args).map(|(col, arg)| col.reader(&arg.ty)).collect();
             let constant = !volatile && cols.iter().all(|col| matches!(col, Col::Const(_)));
             if constant {
                 if rows.len == 0 {
@@ -122,7 +128,8 @@ pub(crate) fn eval(node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
                 if *strict && values.iter().any(Value::is_null) {
                     return Ok(Col::Const(Value::Null));
                 }
-                let value = (kernel.0)(rows.env, &values).map_err(|message| rows.fault(0, message))?;
+                let value =
+                    (kernel.0)(rows.env, &values).map_err(|message| rows.fault(0, message))?;
                 return Ok(Col::Const(value.owned()));
             }
             let mut writer = Writer::new(&node.ty, rows.len, rows.wide);
@@ -135,7 +142,9 @@ pub(crate) fn eval(node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
                 } else {
                     (kernel.0)(rows.env, &values)
                 };
-                result.and_then(|value| writer.push(value)).map_err(|message| rows.fault(row, message))?;
+                result
+                    .and_then(|value| writer.push(value))
+                    .map_err(|message| rows.fault(row, message))?;
             }
             writer.finish().map(Col::Array).map_err(|message| rows.fault(0, message))
         }
@@ -143,7 +152,9 @@ pub(crate) fn eval(node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
 }
 
 fn metadata(meta: Metadata, node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
-    let part = |part: Option<&Arc<str>>| Col::Const(part.map_or(Value::Null, |part| Value::text(part.to_string())));
+    let part = |part: Option<&Arc<str>>| {
+        Col::Const(part.map_or(Value::Null, |part| Value::text(part.to_string())))
+    };
     let mut writer = Writer::new(&node.ty, rows.len, rows.wide);
     match meta {
         Metadata::Namespace => return Ok(part(rows.table.namespace.as_ref())),
@@ -152,10 +163,15 @@ fn metadata(meta: Metadata, node: &Node, rows: &Rows<'_>) -> Result<Col, RowFaul
         Metadata::EventType | Metadata::OpTs => {
             for row in 0..rows.len {
                 let Some(event) = rows.events.get(rows.id(row)) else {
-                    return Err(rows.fault(row, "the batch has fewer operations than rows".to_owned()));
+                    return Err(
+                        rows.fault(row, "the batch has fewer operations than rows".to_owned())
+                    );
                 };
-                let value =
-                    if meta == Metadata::OpTs { Value::Int(event.op_ts) } else { Value::text(event.kind) };
+                let value = if meta == Metadata::OpTs {
+                    Value::Int(event.op_ts)
+                } else {
+                    Value::text(event.kind)
+                };
                 writer.push(value).map_err(|message| rows.fault(row, message))?;
             }
         }
@@ -167,7 +183,9 @@ fn metadata(meta: Metadata, node: &Node, rows: &Rows<'_>) -> Result<Col, RowFaul
 pub(crate) fn booleans(node: &Node, rows: &Rows<'_>) -> Result<Vec<Option<bool>>, RowFault> {
     let col = eval(node, rows)?;
     let reader = col.reader(&node.ty);
-    Ok((0..rows.len).map(|row| if let Value::Bool(v) = reader.get(row) { Some(v) } else { None }).collect())
+    Ok((0..rows.len)
+        .map(|row| if let Value::Bool(v) = reader.get(row) { Some(v) } else { None })
+        .collect())
 }
 
 /// AND and OR: three-valued, and the right side runs only for rows that the left one does not decide when it can fail.
@@ -205,7 +223,11 @@ struct Branch<'n> {
 
 impl<'n> Branch<'n> {
     fn run(node: &'n Node, chosen: Vec<u32>, rows: &Rows<'_>) -> Result<Self, RowFault> {
-        let col = if chosen.len() == rows.len { eval(node, rows)? } else { eval(node, &rows.pick(&chosen, node)?)? };
+        let col = if chosen.len() == rows.len {
+            eval(node, rows)?
+        } else {
+            eval(node, &rows.pick(&chosen, node)?)?
+        };
         Ok(Branch { node, rows: chosen, col })
     }
 }
@@ -217,7 +239,8 @@ fn merged(node: &Node, branches: &[Branch<'_>], rows: &Rows<'_>) -> Result<Col, 
     {
         return Ok(only.col.clone());
     }
-    let readers: Vec<Reader<'_>> = branches.iter().map(|branch| branch.col.reader(&branch.node.ty)).collect();
+    let readers: Vec<Reader<'_>> =
+        branches.iter().map(|branch| branch.col.reader(&branch.node.ty)).collect();
     let mut place = vec![None; rows.len];
     for (branch, found) in branches.iter().enumerate() {
         for (at, row) in found.rows.iter().enumerate() {
@@ -226,21 +249,30 @@ fn merged(node: &Node, branches: &[Branch<'_>], rows: &Rows<'_>) -> Result<Col, 
     }
     let mut writer = Writer::new(&node.ty, rows.len, rows.wide);
     for (row, place) in place.into_iter().enumerate() {
-        let value = place.map_or(Value::Null, |(branch, at): (usize, usize)| readers[branch].get(at));
+        let value =
+            place.map_or(Value::Null, |(branch, at): (usize, usize)| readers[branch].get(at));
         writer.push(value).map_err(|message| rows.fault(row, message))?;
     }
     writer.finish().map(Col::Array).map_err(|message| rows.fault(0, message))
 }
 
-fn case(node: &Node, whens: &[(Node, Node)], otherwise: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
+fn case(
+    node: &Node,
+    whens: &[(Node, Node)],
+    otherwise: &Node,
+    rows: &Rows<'_>,
+) -> Result<Col, RowFault> {
     let mut open: Vec<u32> = (0..rows.len as u32).collect();
     let mut branches = Vec::with_capacity(whens.len() + 1);
     for (when, then) in whens {
         if open.is_empty() {
             break;
         }
-        let decided =
-            if open.len() == rows.len { booleans(when, rows)? } else { booleans(when, &rows.pick(&open, when)?)? };
+        let decided = if open.len() == rows.len {
+            booleans(when, rows)?
+        } else {
+            booleans(when, &rows.pick(&open, when)?)?
+        };
         let (mut chosen, mut rest) = (Vec::new(), Vec::new());
         for (row, decided) in open.iter().zip(decided) {
             if decided == Some(true) { chosen.push(*row) } else { rest.push(*row) }
@@ -265,7 +297,13 @@ fn coalesce(node: &Node, nodes: &[Node], rows: &Rows<'_>) -> Result<Col, RowFaul
         }
         let branch = Branch::run(candidate, open, rows)?;
         let reader = branch.col.reader(&candidate.ty);
-        open = branch.rows.iter().enumerate().filter(|(at, _)| reader.get(*at).is_null()).map(|(_, row)| *row).collect();
+        open = branch
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| reader.get(*at).is_null())
+            .map(|(_, row)| *row)
+            .collect();
         drop(reader);
         // Later branches overwrite the rows that are still NULL.
         branches.push(branch);

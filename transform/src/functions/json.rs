@@ -44,13 +44,18 @@ fn parse_json(lenient: bool) -> Result<Built, Bad> {
 }
 
 fn shortened(text: &str) -> String {
-    if text.chars().count() > 80 { format!("{}..", text.chars().take(80).collect::<String>()) } else { text.to_owned() }
+    if text.chars().count() > 80 {
+        format!("{}..", text.chars().take(80).collect::<String>())
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Reads JSON; an object with a key twice is refused unless allowed, and then the last counts.
 pub(crate) fn parse(text: &str, duplicates: bool) -> Result<Json, String> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let json = Tree { duplicates }.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
+    let json =
+        Tree { duplicates }.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())?;
     Ok(json)
 }

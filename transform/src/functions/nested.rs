@@ -9,15 +9,42 @@ use crate::{
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "CARDINALITY", params: &[Param::Any], required: 1, variadic: false, build: cardinality },
-    Function { name: "ELEMENT", params: &[Param::Array], required: 1, variadic: false, build: element },
-    Function { name: "ARRAY_CONTAINS", params: &[Param::Array, Param::Any], required: 2, variadic: false, build: contains },
-    Function { name: "ARRAY_POSITION", params: &[Param::Array, Param::Any], required: 2, variadic: false, build: position },
+    Function {
+        name: "CARDINALITY",
+        params: &[Param::Any],
+        required: 1,
+        variadic: false,
+        build: cardinality,
+    },
+    Function {
+        name: "ELEMENT",
+        params: &[Param::Array],
+        required: 1,
+        variadic: false,
+        build: element,
+    },
+    Function {
+        name: "ARRAY_CONTAINS",
+        params: &[Param::Array, Param::Any],
+        required: 2,
+        variadic: false,
+        build: contains,
+    },
+    Function {
+        name: "ARRAY_POSITION",
+        params: &[Param::Array, Param::Any],
+        required: 2,
+        variadic: false,
+        build: position,
+    },
 ];
 
 fn cardinality(args: &[Node], _: Cx) -> Result<Built, Bad> {
     if !matches!(args[0].ty, L::Array(_) | L::Map(..)) && !args[0].is_null() {
-        return Err(Bad::arg(0, format!("CARDINALITY takes an ARRAY or a MAP, not {}", args[0].ty)));
+        return Err(Bad::arg(
+            0,
+            format!("CARDINALITY takes an ARRAY or a MAP, not {}", args[0].ty),
+        ));
     }
     strict(L::Int, |_, args| {
         Ok(match &args[0] {
@@ -34,7 +61,9 @@ fn element_type(node: &Node) -> L {
 
 fn element(args: &[Node], _: Cx) -> Result<Built, Bad> {
     strict(element_type(&args[0]), |_, args| match &args[0] {
-        Value::List(items) if items.len() > 1 => Err("the array has more than one element".to_owned()),
+        Value::List(items) if items.len() > 1 => {
+            Err("the array has more than one element".to_owned())
+        }
         Value::List(items) => Ok(items.first().cloned().unwrap_or(Value::Null)),
         _ => Ok(Value::Null),
     })
@@ -49,13 +78,19 @@ fn check(args: &[Node]) -> Result<(), Bad> {
 }
 
 fn find(items: &[Value<'_>], wanted: &Value<'_>) -> Option<usize> {
-    items.iter().position(|item| if wanted.is_null() { item.is_null() } else { compare::equal(item, wanted) })
+    items.iter().position(|item| {
+        if wanted.is_null() { item.is_null() } else { compare::equal(item, wanted) }
+    })
 }
 
 fn contains(args: &[Node], _: Cx) -> Result<Built, Bad> {
     check(args)?;
     lenient(L::Boolean, |_, args| {
-        Ok(if let Value::List(items) = &args[0] { Value::Bool(find(items, &args[1]).is_some()) } else { Value::Null })
+        Ok(if let Value::List(items) = &args[0] {
+            Value::Bool(find(items, &args[1]).is_some())
+        } else {
+            Value::Null
+        })
     })
 }
 

@@ -11,17 +11,43 @@ use crate::{
 pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "ABS", params: &[Param::Number], required: 1, variadic: false, build: abs },
     Function { name: "CEIL", params: &[Param::Number], required: 1, variadic: false, build: ceil },
-    Function { name: "CEILING", params: &[Param::Number], required: 1, variadic: false, build: ceil },
-    Function { name: "FLOOR", params: &[Param::Number], required: 1, variadic: false, build: floor },
-    Function { name: "ROUND", params: &[Param::Number, Param::Integer], required: 1, variadic: false, build: round },
-    Function { name: "MOD", params: &[Param::Number, Param::Number], required: 2, variadic: false, build: modulo },
+    Function {
+        name: "CEILING",
+        params: &[Param::Number],
+        required: 1,
+        variadic: false,
+        build: ceil,
+    },
+    Function {
+        name: "FLOOR",
+        params: &[Param::Number],
+        required: 1,
+        variadic: false,
+        build: floor,
+    },
+    Function {
+        name: "ROUND",
+        params: &[Param::Number, Param::Integer],
+        required: 1,
+        variadic: false,
+        build: round,
+    },
+    Function {
+        name: "MOD",
+        params: &[Param::Number, Param::Number],
+        required: 2,
+        variadic: false,
+        build: modulo,
+    },
     Function { name: "UUID", params: &[], required: 0, variadic: false, build: uuid },
 ];
 
 fn abs(args: &[Node], _: Cx) -> Result<Built, Bad> {
     strict(args[0].ty.clone(), |_, args| {
         Ok(match &args[0] {
-            Value::Int(v) => Value::Int(v.checked_abs().ok_or("the absolute value does not fit a BIGINT")?),
+            Value::Int(v) => {
+                Value::Int(v.checked_abs().ok_or("the absolute value does not fit a BIGINT")?)
+            }
             Value::Float(v) => Value::Float(v.abs()),
             Value::Double(v) => Value::Double(v.abs()),
             Value::Decimal(v, s) => Value::Decimal(v.abs(), *s),
@@ -58,7 +84,8 @@ fn round(args: &[Node], _: Cx) -> Result<Built, Bad> {
         (L::Decimal { precision, scale }, digits) => {
             let digits = digits.map_or(Some(0), |digits| digits);
             // A number of digits that is only known at run time keeps the scale.
-            let scale = digits.map_or(i64::from(*scale), |digits| i64::from(*scale).min(digits.max(0)));
+            let scale =
+                digits.map_or(i64::from(*scale), |digits| i64::from(*scale).min(digits.max(0)));
             L::Decimal { precision: *precision, scale: scale as u8 }
         }
         (other, _) => other.clone(),
@@ -71,7 +98,10 @@ fn round(args: &[Node], _: Cx) -> Result<Built, Bad> {
         Ok(match &args[0] {
             Value::Int(v) if digits < 0 => {
                 let rounded = rounded((*v).into(), 0, digits);
-                Value::Int(i64::try_from(rounded.0).map_err(|_| "the rounded number does not fit its type")?)
+                Value::Int(
+                    i64::try_from(rounded.0)
+                        .map_err(|_| "the rounded number does not fit its type")?,
+                )
             }
             Value::Float(v) => Value::Float(float((*v).into(), &v.to_string(), digits) as f32),
             Value::Double(v) => Value::Double(float(*v, &v.to_string(), digits)),

@@ -12,8 +12,20 @@ use crate::{
 use Param::{Integer, Text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    Function { name: "REGEXP_REPLACE", params: &[Text, Text, Text], required: 3, variadic: false, build: replace },
-    Function { name: "REGEXP_EXTRACT", params: &[Text, Text, Integer], required: 2, variadic: false, build: extract },
+    Function {
+        name: "REGEXP_REPLACE",
+        params: &[Text, Text, Text],
+        required: 3,
+        variadic: false,
+        build: replace,
+    },
+    Function {
+        name: "REGEXP_EXTRACT",
+        params: &[Text, Text, Integer],
+        required: 2,
+        variadic: false,
+        build: extract,
+    },
     Function {
         name: "REGEXP_EXTRACT_ALL",
         params: &[Text, Text, Integer],
@@ -21,10 +33,34 @@ pub(super) const FUNCTIONS: &[Function] = &[
         variadic: false,
         build: extract_all,
     },
-    Function { name: "REGEXP_COUNT", params: &[Text, Text], required: 2, variadic: false, build: count },
-    Function { name: "REGEXP_INSTR", params: &[Text, Text], required: 2, variadic: false, build: instr },
-    Function { name: "REGEXP_SUBSTR", params: &[Text, Text], required: 2, variadic: false, build: substr },
-    Function { name: "REGEXP", params: &[Text, Text], required: 2, variadic: false, build: matches },
+    Function {
+        name: "REGEXP_COUNT",
+        params: &[Text, Text],
+        required: 2,
+        variadic: false,
+        build: count,
+    },
+    Function {
+        name: "REGEXP_INSTR",
+        params: &[Text, Text],
+        required: 2,
+        variadic: false,
+        build: instr,
+    },
+    Function {
+        name: "REGEXP_SUBSTR",
+        params: &[Text, Text],
+        required: 2,
+        variadic: false,
+        build: substr,
+    },
+    Function {
+        name: "REGEXP",
+        params: &[Text, Text],
+        required: 2,
+        variadic: false,
+        build: matches,
+    },
 ];
 
 fn str_of<'v>(args: &'v [Value<'_>], at: usize) -> &'v str {
@@ -63,7 +99,9 @@ fn group(args: &[Value<'_>], default: usize) -> usize {
 
 fn extract(args: &[Node], _: Cx) -> Result<Built, Bad> {
     build(args, L::String, |regex, args| {
-        let found = regex.captures(str_of(args, 0)).and_then(|groups| groups.get(group(args, 0)).map(|m| m.as_str().to_owned()));
+        let found = regex
+            .captures(str_of(args, 0))
+            .and_then(|groups| groups.get(group(args, 0)).map(|m| m.as_str().to_owned()));
         Ok(found.map_or(Value::Null, Value::text))
     })
 }
@@ -75,13 +113,17 @@ fn extract_all(args: &[Node], _: Cx) -> Result<Built, Bad> {
             return Ok(Value::Null);
         }
         let found = regex.captures_iter(str_of(args, 0));
-        let found = found.map(|groups| groups.get(index).map_or(Value::Null, |m| Value::text(m.as_str().to_owned())));
+        let found = found.map(|groups| {
+            groups.get(index).map_or(Value::Null, |m| Value::text(m.as_str().to_owned()))
+        });
         Ok(Value::List(found.collect()))
     })
 }
 
 fn count(args: &[Node], _: Cx) -> Result<Built, Bad> {
-    build(args, L::Int, |regex, args| Ok(Value::Int(regex.find_iter(str_of(args, 0)).count() as i64)))
+    build(args, L::Int, |regex, args| {
+        Ok(Value::Int(regex.find_iter(str_of(args, 0)).count() as i64))
+    })
 }
 
 fn instr(args: &[Node], _: Cx) -> Result<Built, Bad> {

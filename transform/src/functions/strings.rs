@@ -23,7 +23,13 @@ use Param::{Any, Blob, Integer, Text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "CONCAT", params: &[Any], required: 1, variadic: true, build: concat },
-    Function { name: "CONCAT_WS", params: &[Text, Any], required: 1, variadic: true, build: concat_ws },
+    Function {
+        name: "CONCAT_WS",
+        params: &[Text, Any],
+        required: 1,
+        variadic: true,
+        build: concat_ws,
+    },
     function("CHAR_LENGTH", &[Text], 1, char_length),
     function("CHARACTER_LENGTH", &[Text], 1, char_length),
     function("UPPER", &[Text], 1, upper),
@@ -81,7 +87,11 @@ fn byte_of(text: &str, at: usize) -> usize {
 }
 
 fn within(length: usize) -> Result<(), String> {
-    if length > LIMIT { Err(format!("a text of {length} bytes is longer than a function may build")) } else { Ok(()) }
+    if length > LIMIT {
+        Err(format!("a text of {length} bytes is longer than a function may build"))
+    } else {
+        Ok(())
+    }
 }
 
 fn concat(_: &[Node], _: Cx) -> Result<Built, Bad> {
@@ -102,8 +112,11 @@ pub(crate) fn joined(args: &[Value<'_>]) -> String {
 
 fn concat_ws(_: &[Node], _: Cx) -> Result<Built, Bad> {
     lenient(L::String, |_, args| {
-        let Some((Value::Text(separator), rest)) = args.split_first() else { return Ok(Value::Null) };
-        let present: Vec<String> = rest.iter().filter(|value| !value.is_null()).map(text::display).collect();
+        let Some((Value::Text(separator), rest)) = args.split_first() else {
+            return Ok(Value::Null);
+        };
+        let present: Vec<String> =
+            rest.iter().filter(|value| !value.is_null()).map(text::display).collect();
         Ok(Value::text(present.join(separator)))
     })
 }
@@ -137,7 +150,9 @@ fn substring(_: &[Node], _: Cx) -> Result<Built, Bad> {
         let text = str_of(args, 0);
         let begin = int_of(args, 1).unwrap_or(1);
         let length = match int_of(args, 2) {
-            Some(n) if n < 0 => return Err(format!("the length of SUBSTRING must not be negative, it is {n}")),
+            Some(n) if n < 0 => {
+                return Err(format!("the length of SUBSTRING must not be negative, it is {n}"));
+            }
             Some(n) => usize::try_from(n).unwrap_or(usize::MAX),
             None => usize::MAX,
         };
@@ -188,7 +203,9 @@ fn locate(needle: usize, text: usize) -> Result<Built, Bad> {
             return Ok(Value::Int(0));
         }
         let rest = &text[skip..];
-        Ok(Value::Int(rest.find(needle).map_or(0, |at| (from + rest[..at].chars().count() + 1) as i64)))
+        Ok(Value::Int(
+            rest.find(needle).map_or(0, |at| (from + rest[..at].chars().count() + 1) as i64),
+        ))
     })
 }
 
@@ -196,7 +213,9 @@ fn pad(left: bool) -> Result<Built, Bad> {
     strict(L::String, move |_, args| {
         let text = str_of(args, 0);
         let fill = if args.len() > 2 { str_of(args, 2) } else { " " };
-        let Some(length) = int_of(args, 1).and_then(|n| usize::try_from(n).ok()) else { return Ok(Value::Null) };
+        let Some(length) = int_of(args, 1).and_then(|n| usize::try_from(n).ok()) else {
+            return Ok(Value::Null);
+        };
         within(length.saturating_mul(4))?;
         let count = text.chars().count();
         if count >= length {
@@ -270,13 +289,15 @@ fn to_base64(_: &[Node], _: Cx) -> Result<Built, Bad> {
 }
 
 fn decoded(args: &[Value<'_>]) -> Result<Vec<u8>, String> {
-    text::from_base64(str_of(args, 0)).ok_or_else(|| format!("the text '{}' is not Base64", str_of(args, 0)))
+    text::from_base64(str_of(args, 0))
+        .ok_or_else(|| format!("the text '{}' is not Base64", str_of(args, 0)))
 }
 
 fn from_base64(_: &[Node], _: Cx) -> Result<Built, Bad> {
     strict(L::String, |_, args| {
         let text = String::from_utf8(decoded(args)?);
-        text.map(Value::text).map_err(|_| "the Base64 text holds no UTF-8; use FROM_BASE64_BINARY".to_owned())
+        text.map(Value::text)
+            .map_err(|_| "the Base64 text holds no UTF-8; use FROM_BASE64_BINARY".to_owned())
     })
 }
 

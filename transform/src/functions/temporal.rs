@@ -76,7 +76,9 @@ fn shown(value: &Value<'_>, zone: Tz) -> Option<Moment> {
         Value::Time(nanos) => Some(Moment::of(*nanos, NANOS)),
         Value::Timestamp(at) => Some(*at),
         Value::Instant(at) => c::local(*at, zone),
-        Value::Zoned(at, minutes) => c::add_nanos(*at, i128::from(*minutes) * 60 * i128::from(NANOS)),
+        Value::Zoned(at, minutes) => {
+            c::add_nanos(*at, i128::from(*minutes) * 60 * i128::from(NANOS))
+        }
         _ => None,
     }
 }
@@ -99,8 +101,9 @@ fn now(ty: L) -> Result<Built, Bad> {
 fn extract(args: &[Node], _: Cx) -> Result<Built, Bad> {
     let unit = args[0].as_text().unwrap_or("").to_ascii_uppercase();
     if c::field(NaiveDateTime::default(), &unit).is_none() {
-        return Err(Bad::arg(0, format!("{unit} is no part of a date or time"))
-            .hint("YEAR, QUARTER, MONTH, WEEK, DAY, DOY, DOW, HOUR, MINUTE, SECOND, MILLISECOND, EPOCH"));
+        return Err(Bad::arg(0, format!("{unit} is no part of a date or time")).hint(
+            "YEAR, QUARTER, MONTH, WEEK, DAY, DOY, DOW, HOUR, MINUTE, SECOND, MILLISECOND, EPOCH",
+        ));
     }
     strict(L::BigInt, move |env, args| field(&args[1], &unit, env.zone))
 }
@@ -139,7 +142,9 @@ fn zone_of(name: &str) -> Result<Tz, String> {
     let name = name.trim();
     match name {
         "Z" | "GMT" => Ok(Tz::UTC),
-        _ => name.parse().map_err(|_| format!("'{name}' is not a time zone; use a name like Asia/Shanghai")),
+        _ => name
+            .parse()
+            .map_err(|_| format!("'{name}' is not a time zone; use a name like Asia/Shanghai")),
     }
 }
 
@@ -168,13 +173,16 @@ fn date_format(args: &[Node], _: Cx) -> Result<Built, Bad> {
         let value = match &args[0] {
             Value::Text(text) => {
                 let at = format::parse_iso(text);
-                let at = at.ok_or_else(|| format!("the text '{text}' is not a timestamp like 2024-12-31 21:48:25"))?;
+                let at = at.ok_or_else(|| {
+                    format!("the text '{text}' is not a timestamp like 2024-12-31 21:48:25")
+                })?;
                 parsed = Value::Timestamp(c::moment(at));
                 &parsed
             }
             other => other,
         };
-        with_pattern(fixed.as_ref(), args, 1, |pattern| formatted(pattern, value, env.zone))?.map(Value::text)
+        with_pattern(fixed.as_ref(), args, 1, |pattern| formatted(pattern, value, env.zone))?
+            .map(Value::text)
     })
 }
 
@@ -184,19 +192,26 @@ fn date_format_tz(args: &[Node], _: Cx) -> Result<Built, Bad> {
         Some(name) => Some(zone_of(name).map_err(|message| Bad::arg(zone_at, message))?),
         None => None,
     };
-    let fixed = if args.len() == 3 { fixed_pattern(args, 1, SECONDS)? } else { fixed_pattern(&[], 0, SECONDS)? };
+    let fixed = if args.len() == 3 {
+        fixed_pattern(args, 1, SECONDS)?
+    } else {
+        fixed_pattern(&[], 0, SECONDS)?
+    };
     strict(L::String, move |_, args| {
         let zone = match zone {
             Some(zone) => zone,
             None => zone_of(text_of(args, zone_at).unwrap_or(""))?,
         };
-        with_pattern(fixed.as_ref(), args, 1, |pattern| formatted(pattern, &args[0], zone))?.map(Value::text)
+        with_pattern(fixed.as_ref(), args, 1, |pattern| formatted(pattern, &args[0], zone))?
+            .map(Value::text)
     })
 }
 
 fn unit_of(args: &[Node]) -> Result<Unit, Bad> {
     let name = args[0].as_text().unwrap_or("");
-    c::unit(name).ok_or_else(|| Bad::arg(0, format!("'{name}' is no unit of time")).hint(format!("units: {}", c::UNITS)))
+    c::unit(name).ok_or_else(|| {
+        Bad::arg(0, format!("'{name}' is no unit of time")).hint(format!("units: {}", c::UNITS))
+    })
 }
 
 /// The type of a time plus an interval: as wide as Flink CDC's SQL layer counts.
@@ -212,7 +227,13 @@ pub(crate) fn sum_type(ty: &L, days_only: bool) -> L {
 }
 
 /// A time some months and nanoseconds later, in whole milliseconds.
-pub(crate) fn later<'a>(env: &Env, value: &Value<'_>, months: i64, nanos: i128, ty: &L) -> Result<Value<'a>, String> {
+pub(crate) fn later<'a>(
+    env: &Env,
+    value: &Value<'_>,
+    months: i64,
+    nanos: i128,
+    ty: &L,
+) -> Result<Value<'a>, String> {
     let cut = |at: Moment| Moment { nanos: at.nanos / 1_000_000 * 1_000_000, ..at };
     let step = |at: Moment| {
         let at = if months == 0 { Some(at) } else { c::add_months(at, months) };
@@ -222,9 +243,10 @@ pub(crate) fn later<'a>(env: &Env, value: &Value<'_>, months: i64, nanos: i128, 
         Value::Date(days) => step(midnight(*days)).map(Value::Timestamp),
         Value::Timestamp(at) => step(*at).map(Value::Timestamp),
         // Months are counted on the zone's calendar, hours on the time line.
-        Value::Instant(at) if months != 0 => {
-            c::local(*at, env.zone).and_then(step).and_then(|at| c::instant(at, env.zone)).map(Value::Instant)
-        }
+        Value::Instant(at) if months != 0 => c::local(*at, env.zone)
+            .and_then(step)
+            .and_then(|at| c::instant(at, env.zone))
+            .map(Value::Instant),
         Value::Instant(at) => step(*at).map(Value::Instant),
         Value::Zoned(at, offset) => step(*at).map(|at| Value::Zoned(at, *offset)),
         Value::Time(time) => step(Moment::of(*time, NANOS))
@@ -240,13 +262,16 @@ pub(crate) fn later<'a>(env: &Env, value: &Value<'_>, months: i64, nanos: i128, 
 
 fn timestamp_add(args: &[Node], _: Cx) -> Result<Built, Bad> {
     let unit = unit_of(args)?;
-    let days_only = matches!(unit, Unit::Months(_)) || matches!(unit, Unit::Nanos(n) if n >= c::DAY * NANOS);
+    let days_only =
+        matches!(unit, Unit::Months(_)) || matches!(unit, Unit::Nanos(n) if n >= c::DAY * NANOS);
     let ty = sum_type(&args[2].ty, days_only);
     let result = ty.clone();
     strict(ty, move |env, args| {
         let Value::Int(count) = args[1] else { return Ok(Value::Null) };
         match unit {
-            Unit::Months(by) => later(env, &args[2], count.checked_mul(by).ok_or_else(range)?, 0, &result),
+            Unit::Months(by) => {
+                later(env, &args[2], count.checked_mul(by).ok_or_else(range)?, 0, &result)
+            }
             Unit::Nanos(by) => later(env, &args[2], 0, i128::from(count) * i128::from(by), &result),
         }
     })
@@ -255,15 +280,25 @@ fn timestamp_add(args: &[Node], _: Cx) -> Result<Built, Bad> {
 fn timestamp_diff(args: &[Node], _: Cx) -> Result<Built, Bad> {
     let unit = unit_of(args)?;
     strict(L::Int, move |env, args| {
-        let (Some(a), Some(b)) = (shown(&args[1], env.zone), shown(&args[2], env.zone)) else { return Ok(Value::Null) };
+        let (Some(a), Some(b)) = (shown(&args[1], env.zone), shown(&args[2], env.zone)) else {
+            return Ok(Value::Null);
+        };
         let difference = c::difference(unit, a, b).and_then(|n| i32::try_from(n).ok());
-        difference.map(|n| Value::Int(n.into())).ok_or_else(|| "the difference does not fit an INT".to_owned())
+        difference
+            .map(|n| Value::Int(n.into()))
+            .ok_or_else(|| "the difference does not fit an INT".to_owned())
     })
 }
 
 fn to_date(args: &[Node], _: Cx) -> Result<Built, Bad> {
-    if !args[0].is_null() && !t::is_text(&args[0].ty) && !matches!(args[0].ty, L::Date | L::Timestamp(_) | L::TimestampLtz(_)) {
-        return Err(Bad::arg(0, format!("TO_DATE takes a STRING or a timestamp, not {}", args[0].ty)));
+    if !args[0].is_null()
+        && !t::is_text(&args[0].ty)
+        && !matches!(args[0].ty, L::Date | L::Timestamp(_) | L::TimestampLtz(_))
+    {
+        return Err(Bad::arg(
+            0,
+            format!("TO_DATE takes a STRING or a timestamp, not {}", args[0].ty),
+        ));
     }
     let fixed = fixed_pattern(args, 1, "yyyy-MM-dd")?;
     strict(L::Date, move |_, args| match &args[0] {
@@ -278,8 +313,9 @@ fn to_date(args: &[Node], _: Cx) -> Result<Built, Bad> {
 
 /// Reads a text by a pattern, in the zone that the text names or else in `zone`.
 fn parsed(pattern: &Pattern, text: &str, zone: Option<Tz>) -> Result<Moment, String> {
-    let (at, offset) =
-        pattern.parse(text, false).ok_or_else(|| format!("the text '{text}' does not match the date pattern"))?;
+    let (at, offset) = pattern
+        .parse(text, false)
+        .ok_or_else(|| format!("the text '{text}' does not match the date pattern"))?;
     let at = c::moment(at);
     match (zone, offset) {
         (Some(_), Some(offset)) => Ok(Moment { secs: at.secs - i64::from(offset), ..at }),
@@ -292,7 +328,8 @@ fn to_timestamp(args: &[Node], _: Cx) -> Result<Built, Bad> {
     let fixed = fixed_pattern(args, 1, SECONDS)?;
     strict(L::Timestamp(3), move |_, args| {
         let Some(text) = text_of(args, 0) else { return Ok(Value::Null) };
-        with_pattern(fixed.as_ref(), args, 1, |pattern| parsed(pattern, text, None))?.map(Value::Timestamp)
+        with_pattern(fixed.as_ref(), args, 1, |pattern| parsed(pattern, text, None))?
+            .map(Value::Timestamp)
     })
 }
 
@@ -302,7 +339,12 @@ fn to_timestamp_ltz(args: &[Node], _: Cx) -> Result<Built, Bad> {
         if let Some(precision) = args.get(1) {
             match precision.as_int() {
                 Some(0 | 3) => {}
-                _ => return Err(Bad::arg(1, "the precision of TO_TIMESTAMP_LTZ is 0 (seconds) or 3 (milliseconds)")),
+                _ => {
+                    return Err(Bad::arg(
+                        1,
+                        "the precision of TO_TIMESTAMP_LTZ is 0 (seconds) or 3 (milliseconds)",
+                    ));
+                }
             }
         }
         return strict(ty, |_, args| {
@@ -313,7 +355,10 @@ fn to_timestamp_ltz(args: &[Node], _: Cx) -> Result<Built, Bad> {
         });
     }
     if !t::is_text(&args[0].ty) {
-        return Err(Bad::arg(0, format!("TO_TIMESTAMP_LTZ takes a number or a STRING, not {}", args[0].ty)));
+        return Err(Bad::arg(
+            0,
+            format!("TO_TIMESTAMP_LTZ takes a number or a STRING, not {}", args[0].ty),
+        ));
     }
     if let Some(pattern) = args.get(1).filter(|pattern| !Param::Text.takes(pattern)) {
         return Err(Bad::arg(1, format!("the pattern is a STRING, not {}", pattern.ty)));
@@ -330,7 +375,8 @@ fn to_timestamp_ltz(args: &[Node], _: Cx) -> Result<Built, Bad> {
             (None, Some(name)) => zone_of(name)?,
             (None, None) => Tz::UTC,
         };
-        with_pattern(fixed.as_ref(), args, 1, |pattern| parsed(pattern, text, Some(zone)))?.map(Value::Instant)
+        with_pattern(fixed.as_ref(), args, 1, |pattern| parsed(pattern, text, Some(zone)))?
+            .map(Value::Instant)
     })
 }
 
@@ -339,7 +385,8 @@ fn from_unixtime(args: &[Node], _: Cx) -> Result<Built, Bad> {
     strict(L::String, move |env, args| {
         let Value::Int(secs) = args[0] else { return Ok(Value::Null) };
         let at = Value::Instant(Moment { secs, nanos: 0 });
-        with_pattern(fixed.as_ref(), args, 1, |pattern| formatted(pattern, &at, env.zone))?.map(Value::text)
+        with_pattern(fixed.as_ref(), args, 1, |pattern| formatted(pattern, &at, env.zone))?
+            .map(Value::text)
     })
 }
 
@@ -351,20 +398,31 @@ fn unix_timestamp(args: &[Node], _: Cx) -> Result<Built, Bad> {
     let fixed = fixed_pattern(args, 1, SECONDS)?;
     strict(L::BigInt, move |env, args| {
         let Some(text) = text_of(args, 0) else { return Ok(Value::Null) };
-        let at = with_pattern(fixed.as_ref(), args, 1, |pattern| parsed(pattern, text, Some(env.zone)))??;
+        let at = with_pattern(fixed.as_ref(), args, 1, |pattern| {
+            parsed(pattern, text, Some(env.zone))
+        })??;
         Ok(Value::Int(at.secs))
     })
 }
 
 /// The day some days later, as a text `2024-12-31`.
 fn date_add(args: &[Node], _: Cx) -> Result<Built, Bad> {
-    if !args[0].is_null() && !t::is_text(&args[0].ty) && !matches!(args[0].ty, L::Date | L::Timestamp(_) | L::TimestampLtz(_)) {
+    if !args[0].is_null()
+        && !t::is_text(&args[0].ty)
+        && !matches!(args[0].ty, L::Date | L::Timestamp(_) | L::TimestampLtz(_))
+    {
         return Err(Bad::arg(0, format!("DATE_ADD takes a date, not {}", args[0].ty)));
     }
     strict(L::String, |env, args| {
         let Value::Int(count) = args[1] else { return Ok(Value::Null) };
-        let Value::Date(start) = crate::cast::cast(env, &args[0], &L::Date)? else { return Ok(Value::Null) };
-        let sum = i64::from(start).checked_add(count).and_then(|sum| i32::try_from(sum).ok()).and_then(c::date);
-        sum.map(|date| Value::text(date.to_string())).ok_or_else(|| "the date is out of range".to_owned())
+        let Value::Date(start) = crate::cast::cast(env, &args[0], &L::Date)? else {
+            return Ok(Value::Null);
+        };
+        let sum = i64::from(start)
+            .checked_add(count)
+            .and_then(|sum| i32::try_from(sum).ok())
+            .and_then(c::date);
+        sum.map(|date| Value::text(date.to_string()))
+            .ok_or_else(|| "the date is out of range".to_owned())
     })
 }

@@ -13,7 +13,8 @@ use crate::{
 
 impl Planner<'_> {
     pub(super) fn call(&mut self, name: &str, args: &[Expr], at: Span) -> Result<Node, Fault> {
-        if let Some(found) = self.macros.iter().find(|known| known.name.eq_ignore_ascii_case(name)) {
+        if let Some(found) = self.macros.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+        {
             return self.expand(found.clone(), args, at);
         }
         let upper = name.to_ascii_uppercase();
@@ -33,8 +34,18 @@ impl Planner<'_> {
         self.built_in(function, nodes, at)
     }
 
-    fn built_in(&self, function: &'static Function, args: Vec<Node>, at: Span) -> Result<Node, Fault> {
-        let name = function.name.split('_').next().filter(|_| function.name.starts_with("TRIM_")).unwrap_or(function.name);
+    fn built_in(
+        &self,
+        function: &'static Function,
+        args: Vec<Node>,
+        at: Span,
+    ) -> Result<Node, Fault> {
+        let name = function
+            .name
+            .split('_')
+            .next()
+            .filter(|_| function.name.starts_with("TRIM_"))
+            .unwrap_or(function.name);
         let (most, least) = (function.params.len(), function.required);
         if args.len() < least || (args.len() > most && !function.variadic) {
             let takes = match (least, most) {
@@ -42,12 +53,18 @@ impl Planner<'_> {
                 (least, most) if least == most => least.to_string(),
                 (least, most) => format!("{least} to {most}"),
             };
-            return Err(Fault::new(at, format!("{name} takes {takes} arguments, here are {}", args.len())));
+            return Err(Fault::new(
+                at,
+                format!("{name} takes {takes} arguments, here are {}", args.len()),
+            ));
         }
         for (index, arg) in args.iter().enumerate() {
             let param = function.params.get(index).or(function.params.last());
             if let Some(param) = param.filter(|param| !param.takes(arg)) {
-                let fault = Fault::new(arg.at, format!("{name} takes {} here, not {}", param.name(), arg.ty));
+                let fault = Fault::new(
+                    arg.at,
+                    format!("{name} takes {} here, not {}", param.name(), arg.ty),
+                );
                 return Err(if *param == crate::node::Param::Text {
                     fault.hint("CAST(.. AS STRING) makes a text of it")
                 } else {
@@ -72,13 +89,18 @@ impl Planner<'_> {
 
     fn lazy(&mut self, name: &str, mut args: Vec<Node>, at: Span) -> Result<Node, Fault> {
         let takes = |right: bool, text: &str| {
-            if right { Ok(()) } else { Err(Fault::new(at, format!("{name} takes {text} arguments"))) }
+            if right {
+                Ok(())
+            } else {
+                Err(Fault::new(at, format!("{name} takes {text} arguments")))
+            }
         };
         match name {
             "IF" => {
                 takes(args.len() == 3, "3")?;
                 let (otherwise, then) = (args.pop(), args.pop());
-                let (Some(otherwise), Some(then), Some(when)) = (otherwise, then, args.pop()) else {
+                let (Some(otherwise), Some(then), Some(when)) = (otherwise, then, args.pop())
+                else {
                     return Err(Fault::new(at, "IF takes 3 arguments"));
                 };
                 let when = self.boolean(when)?;
@@ -88,26 +110,45 @@ impl Planner<'_> {
                 takes(args.len() == 2, "2")?;
                 self.comparable(&args[0], &args[1], at)?;
                 let kernel = Kernel::new(|_, args| {
-                    Ok(if compare::equal(&args[0], &args[1]) { Value::Null } else { args[0].clone() })
+                    Ok(if compare::equal(&args[0], &args[1]) {
+                        Value::Null
+                    } else {
+                        args[0].clone()
+                    })
                 });
                 let ty = args[0].ty.clone();
-                let op =
-                    Op::Call { name: name.to_owned(), args, strict: false, volatile: false, kernel, fast: None };
+                let op = Op::Call {
+                    name: name.to_owned(),
+                    args,
+                    strict: false,
+                    volatile: false,
+                    kernel,
+                    fast: None,
+                };
                 Ok(Node { op, ty, nullable: true, at })
             }
             _ => {
-                takes(args.len() == 2 || (name == "COALESCE" && !args.is_empty()), if name == "COALESCE" { "1 or more" } else { "2" })?;
+                takes(
+                    args.len() == 2 || (name == "COALESCE" && !args.is_empty()),
+                    if name == "COALESCE" { "1 or more" } else { "2" },
+                )?;
                 let ty = self.common(&args.iter().collect::<Vec<_>>())?;
                 // Only IFNULL promises more than its type: a last value that is never NULL.
                 let nullable = name == "COALESCE" || args.last().is_none_or(|last| last.nullable);
-                let args = args.into_iter().map(|arg| self.coerced(arg, &ty)).collect::<Result<_, _>>()?;
+                let args =
+                    args.into_iter().map(|arg| self.coerced(arg, &ty)).collect::<Result<_, _>>()?;
                 Ok(Node { op: Op::Coalesce(args), ty, nullable, at })
             }
         }
     }
 
     /// A CASE with branches in their common type.
-    pub(super) fn case(&self, whens: Vec<(Node, Node)>, otherwise: Node, at: Span) -> Result<Node, Fault> {
+    pub(super) fn case(
+        &self,
+        whens: Vec<(Node, Node)>,
+        otherwise: Node,
+        at: Span,
+    ) -> Result<Node, Fault> {
         let mut branches: Vec<&Node> = whens.iter().map(|(_, then)| then).collect();
         branches.push(&otherwise);
         let ty: L = self.common(&branches)?;
@@ -121,7 +162,12 @@ impl Planner<'_> {
 
     fn expand(&mut self, found: Macro, args: &[Expr], at: Span) -> Result<Node, Fault> {
         if args.len() != found.params.len() {
-            let text = format!("{} takes {} arguments, here are {}", found.name, found.params.len(), args.len());
+            let text = format!(
+                "{} takes {} arguments, here are {}",
+                found.name,
+                found.params.len(),
+                args.len()
+            );
             return Err(Fault::new(at, text));
         }
         if self.depth >= MACRO_DEPTH {
@@ -132,25 +178,37 @@ impl Planner<'_> {
         let node = self.plan(&body);
         self.depth -= 1;
         // A fault inside the macro shows at its call, where the reader's text is.
-        node.map_err(|fault| Fault { at, message: format!("in the function {}: {}", found.name, fault.message), ..fault })
+        node.map_err(|fault| Fault {
+            at,
+            message: format!("in the function {}: {}", found.name, fault.message),
+            ..fault
+        })
     }
 }
 
 /// The body with arguments for parameters, all at the place of the call.
 fn substituted(expr: &Expr, params: &[String], args: &[Expr], at: Span) -> Expr {
     let one = |expr: &Expr| Box::new(substituted(expr, params, args, at));
-    let many = |list: &[Expr]| list.iter().map(|expr| substituted(expr, params, args, at)).collect::<Vec<_>>();
+    let many = |list: &[Expr]| {
+        list.iter().map(|expr| substituted(expr, params, args, at)).collect::<Vec<_>>()
+    };
     let kind = match &expr.kind {
-        Kind::Column(name) => match params.iter().position(|param| param == name).and_then(|index| args.get(index)) {
-            Some(arg) => return arg.clone(),
-            None => Kind::Column(name.clone()),
-        },
+        Kind::Column(name) => {
+            match params.iter().position(|param| param == name).and_then(|index| args.get(index)) {
+                Some(arg) => return arg.clone(),
+                None => Kind::Column(name.clone()),
+            }
+        }
         Kind::Call { name, args } => Kind::Call { name: name.clone(), args: many(args) },
-        Kind::Binary { op, left, right } => Kind::Binary { op: *op, left: one(left), right: one(right) },
+        Kind::Binary { op, left, right } => {
+            Kind::Binary { op: *op, left: one(left), right: one(right) }
+        }
         Kind::Not(inner) => Kind::Not(one(inner)),
         Kind::Negate(inner) => Kind::Negate(one(inner)),
         Kind::Is { expr, what, not } => Kind::Is { expr: one(expr), what: *what, not: *not },
-        Kind::Distinct { left, right, not } => Kind::Distinct { left: one(left), right: one(right), not: *not },
+        Kind::Distinct { left, right, not } => {
+            Kind::Distinct { left: one(left), right: one(right), not: *not }
+        }
         Kind::Between { expr, low, high, not } => {
             Kind::Between { expr: one(expr), low: one(low), high: one(high), not: *not }
         }
@@ -167,12 +225,16 @@ fn substituted(expr: &Expr, params: &[String], args: &[Expr], at: Span) -> Expr 
             whens: whens.iter().map(|(when, then)| (*one(when), *one(then))).collect(),
             otherwise: otherwise.as_ref().map(|otherwise| one(otherwise)),
         },
-        Kind::Cast { expr, to, lenient } => Kind::Cast { expr: one(expr), to: to.clone(), lenient: *lenient },
+        Kind::Cast { expr, to, lenient } => {
+            Kind::Cast { expr: one(expr), to: to.clone(), lenient: *lenient }
+        }
         Kind::Index { expr, index } => Kind::Index { expr: one(expr), index: one(index) },
         Kind::Array(list) => Kind::Array(many(list)),
         Kind::Map(list) => Kind::Map(many(list)),
         Kind::Row(list) => Kind::Row(many(list)),
-        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Interval { .. } => expr.kind.clone(),
+        Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::Interval { .. } => {
+            expr.kind.clone()
+        }
     };
     Expr { kind, at }
 }

@@ -6,8 +6,7 @@ mod operators;
 use cdc_api::{LogicalType as L, TableSchema};
 
 use crate::{
-    Context, Metadata,
-    cast,
+    Context, Metadata, cast,
     node::{Cx, Env, Kernel, Node, Op},
     sql::{Expr, Fault, Kind, Span},
     types as t,
@@ -75,7 +74,9 @@ impl Planner<'_> {
 
     fn column(&self, name: &str, at: Span) -> Result<Node, Fault> {
         let meta = BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, meta)| *meta);
-        let meta = meta.or_else(|| self.context.metadata.iter().find(|(known, _)| known == name).map(|(_, m)| *m));
+        let meta = meta.or_else(|| {
+            self.context.metadata.iter().find(|(known, _)| known == name).map(|(_, m)| *m)
+        });
         if let Some(meta) = meta {
             let (ty, nullable) = match meta {
                 Metadata::Namespace => (L::String, self.schema.id().namespace.is_none()),
@@ -92,7 +93,12 @@ impl Planner<'_> {
         match columns.iter().position(|column| column.name == name) {
             Some(index) => {
                 let column = &columns[index];
-                Ok(Node { op: Op::Column(index), ty: column.logical.clone(), nullable: column.nullable, at })
+                Ok(Node {
+                    op: Op::Column(index),
+                    ty: column.logical.clone(),
+                    nullable: column.nullable,
+                    at,
+                })
             }
             None => {
                 let known = columns
@@ -101,7 +107,8 @@ impl Planner<'_> {
                     .chain(self.projected.iter().map(|(name, _)| name.as_str()))
                     .chain(BUILT_IN.iter().map(|(name, _)| *name))
                     .chain(self.context.metadata.iter().map(|(name, _)| name.as_str()));
-                let fault = Fault::new(at, format!("table {} has no column \"{name}\"", self.schema.id()));
+                let fault =
+                    Fault::new(at, format!("table {} has no column \"{name}\"", self.schema.id()));
                 Err(match nearest(name, known) {
                     Some(near) => fault.hint(format!("did you mean {near}?")),
                     None => fault.hint("a text is written in single quotes"),
@@ -117,12 +124,23 @@ impl Planner<'_> {
         }
         let target = to.clone();
         let kernel = Kernel::new(move |env, args| {
-            if lenient { Ok(cast::try_cast(env, &args[0], &target)) } else { cast::cast(env, &args[0], &target) }
+            if lenient {
+                Ok(cast::try_cast(env, &args[0], &target))
+            } else {
+                cast::cast(env, &args[0], &target)
+            }
         });
         let name = if lenient { "TRY_CAST" } else { "CAST" };
         let args = vec![node];
         let node = Node {
-            op: Op::Call { name: format!("{name} AS {to}"), args, strict: true, volatile: false, kernel, fast: None },
+            op: Op::Call {
+                name: format!("{name} AS {to}"),
+                args,
+                strict: true,
+                volatile: false,
+                kernel,
+                fast: None,
+            },
             ty: to,
             nullable: true,
             at,
@@ -179,7 +197,9 @@ pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> O
     let lower = name.to_lowercase();
     known
         .map(|known| (strsim::damerau_levenshtein(&lower, &known.to_lowercase()), known))
-        .filter(|(distance, known)| *distance <= known.chars().count().min(name.chars().count()).div_ceil(3))
+        .filter(|(distance, known)| {
+            *distance <= known.chars().count().min(name.chars().count()).div_ceil(3)
+        })
         .min()
         .map(|(_, known)| known)
 }
@@ -188,7 +208,11 @@ pub(crate) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> O
 pub(crate) fn number(text: &str, at: Span) -> Result<Node, Fault> {
     let wrong = || Fault::new(at, format!("the number {text} cannot be kept"));
     if text.contains(['e', 'E']) {
-        return Ok(Node::constant(Value::Double(text.parse().map_err(|_| wrong())?), L::Double, at));
+        return Ok(Node::constant(
+            Value::Double(text.parse().map_err(|_| wrong())?),
+            L::Double,
+            at,
+        ));
     }
     if !text.contains('.') {
         if let Ok(v) = text.parse::<i64>() {

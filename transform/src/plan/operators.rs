@@ -13,7 +13,14 @@ use crate::{
 };
 
 /// A call node over a closure.
-fn call(name: impl Into<String>, args: Vec<Node>, strict: bool, ty: L, at: Span, kernel: Kernel) -> Node {
+fn call(
+    name: impl Into<String>,
+    args: Vec<Node>,
+    strict: bool,
+    ty: L,
+    at: Span,
+    kernel: Kernel,
+) -> Node {
     let op = Op::Call { name: name.into(), args, strict, volatile: false, kernel, fast: None };
     Node { op, ty, nullable: true, at }
 }
@@ -39,10 +46,18 @@ impl Planner<'_> {
                 let not = *not;
                 let boxed = compare::same_box(&left.ty, &right.ty);
                 let kernel = Kernel::new(move |_, args| {
-                    let same = boxed && compare::equal(&args[0], &args[1]) || args[0].is_null() && args[1].is_null();
+                    let same = boxed && compare::equal(&args[0], &args[1])
+                        || args[0].is_null() && args[1].is_null();
                     Ok(Value::Bool(same == not))
                 });
-                Ok(call(if not { "IS NOT DISTINCT FROM" } else { "IS DISTINCT FROM" }, vec![left, right], false, L::Boolean, at, kernel))
+                Ok(call(
+                    if not { "IS NOT DISTINCT FROM" } else { "IS DISTINCT FROM" },
+                    vec![left, right],
+                    false,
+                    L::Boolean,
+                    at,
+                    kernel,
+                ))
             }
             Kind::Between { expr, low, high, not } => {
                 let args = vec![self.plan(expr)?, self.plan(low)?, self.plan(high)?];
@@ -50,11 +65,19 @@ impl Planner<'_> {
                 self.comparable(&args[0], &args[2], at)?;
                 let not = *not;
                 let kernel = Kernel::new(move |_, args| {
-                    let within = compare::order(&args[0], &args[1]).is_some_and(|order| order.is_ge())
+                    let within = compare::order(&args[0], &args[1])
+                        .is_some_and(|order| order.is_ge())
                         && compare::order(&args[0], &args[2]).is_some_and(|order| order.is_le());
                     Ok(Value::Bool(within != not))
                 });
-                Ok(call(if not { "NOT BETWEEN" } else { "BETWEEN" }, args, false, L::Boolean, at, kernel))
+                Ok(call(
+                    if not { "NOT BETWEEN" } else { "BETWEEN" },
+                    args,
+                    false,
+                    L::Boolean,
+                    at,
+                    kernel,
+                ))
             }
             Kind::In { expr, list, not } => {
                 let mut args = vec![self.plan(expr)?];
@@ -67,7 +90,10 @@ impl Planner<'_> {
                 }
                 let not = *not;
                 let kernel = Kernel::new(move |_, args| {
-                    let found = args[1..].iter().zip(&same).any(|(item, same)| *same && compare::equal(&args[0], item));
+                    let found = args[1..]
+                        .iter()
+                        .zip(&same)
+                        .any(|(item, same)| *same && compare::equal(&args[0], item));
                     Ok(Value::Bool(found != not))
                 });
                 Ok(call(if not { "NOT IN" } else { "IN" }, args, false, L::Boolean, at, kernel))
@@ -95,17 +121,24 @@ impl Planner<'_> {
             }
             Kind::Index { expr, index } => self.index(expr, index, at),
             Kind::Array(list) => {
-                let items = list.iter().map(|item| self.plan(item)).collect::<Result<Vec<_>, _>>()?;
+                let items =
+                    list.iter().map(|item| self.plan(item)).collect::<Result<Vec<_>, _>>()?;
                 let ty = self.common(&items.iter().collect::<Vec<_>>())?;
-                let items = items.into_iter().map(|item| self.coerced(item, &ty)).collect::<Result<_, _>>()?;
+                let items = items
+                    .into_iter()
+                    .map(|item| self.coerced(item, &ty))
+                    .collect::<Result<_, _>>()?;
                 let kernel = Kernel::new(|_, args| Ok(Value::List(args.to_vec())));
                 Ok(call("ARRAY", items, false, L::Array(Box::new(ty)), at, kernel))
             }
             Kind::Map(list) => self.map(list, at),
             Kind::Row(list) => {
-                let items = list.iter().map(|item| self.plan(item)).collect::<Result<Vec<_>, _>>()?;
+                let items =
+                    list.iter().map(|item| self.plan(item)).collect::<Result<Vec<_>, _>>()?;
                 let fields = items.iter().enumerate();
-                let fields = fields.map(|(index, item)| (format!("EXPR${index}"), t::computed(&item.ty))).collect();
+                let fields = fields
+                    .map(|(index, item)| (format!("EXPR${index}"), t::computed(&item.ty)))
+                    .collect();
                 let kernel = Kernel::new(|_, args| Ok(Value::Row(args.to_vec())));
                 Ok(call("ROW", items, false, L::Row(fields), at, kernel))
             }
@@ -125,7 +158,8 @@ impl Planner<'_> {
         if a.is_null() || b.is_null() || compare::comparable(&a.ty, &b.ty) {
             return Ok(());
         }
-        Err(Fault::new(at, format!("{} cannot be compared with {}", a.ty, b.ty)).hint("CAST one of them to the type of the other"))
+        Err(Fault::new(at, format!("{} cannot be compared with {}", a.ty, b.ty))
+            .hint("CAST one of them to the type of the other"))
     }
 
     fn binary(&mut self, op: Binary, left: &Expr, right: &Expr, at: Span) -> Result<Node, Fault> {
@@ -155,17 +189,22 @@ impl Planner<'_> {
             _ => return self.comparison(op, left, right, at),
         };
         let side = |node: &Node| if node.is_null() { L::Int } else { node.ty.clone() };
-        let ty = t::arith(arith, &side(&left), &side(&right), self.context.decimals).ok_or_else(|| {
-            let wrong = if t::is_number(&side(&left)) { &right } else { &left };
-            let fault = Fault::new(wrong.at, format!("{} takes numbers, this is {}", op.symbol(), wrong.ty));
-            if t::is_time(&wrong.ty) {
-                fault.hint("times are moved by intervals: ts + INTERVAL '1' DAY")
-            } else if t::is_text(&wrong.ty) {
-                fault.hint("texts are joined with ||; CAST(.. AS INT) reads a number")
-            } else {
-                fault
-            }
-        })?;
+        let ty = t::arith(arith, &side(&left), &side(&right), self.context.decimals).ok_or_else(
+            || {
+                let wrong = if t::is_number(&side(&left)) { &right } else { &left };
+                let fault = Fault::new(
+                    wrong.at,
+                    format!("{} takes numbers, this is {}", op.symbol(), wrong.ty),
+                );
+                if t::is_time(&wrong.ty) {
+                    fault.hint("times are moved by intervals: ts + INTERVAL '1' DAY")
+                } else if t::is_text(&wrong.ty) {
+                    fault.hint("texts are joined with ||; CAST(.. AS INT) reads a number")
+                } else {
+                    fault
+                }
+            },
+        )?;
         let result = ty.clone();
         let kernel = Kernel::new(move |_, args| arith::apply(arith, &args[0], &args[1], &result));
         let mut node = call(op.symbol(), vec![left, right], true, ty, at, kernel);
@@ -205,12 +244,17 @@ impl Planner<'_> {
     fn shifted(&mut self, time: &Expr, months: i64, nanos: i64, at: Span) -> Result<Node, Fault> {
         let time = self.plan(time)?;
         if !t::is_time(&time.ty) {
-            return Err(Fault::new(time.at, format!("an interval is added to a date or time, not to {}", time.ty)));
+            return Err(Fault::new(
+                time.at,
+                format!("an interval is added to a date or time, not to {}", time.ty),
+            ));
         }
         let day = crate::calendar::DAY * crate::value::NANOS;
         let ty = crate::functions::sum_type(&time.ty, nanos % day == 0);
         let result = ty.clone();
-        let kernel = Kernel::new(move |env, args| crate::functions::later(env, &args[0], months, nanos.into(), &result));
+        let kernel = Kernel::new(move |env, args| {
+            crate::functions::later(env, &args[0], months, nanos.into(), &result)
+        });
         Ok(call("+ INTERVAL", vec![time], true, ty, at, kernel))
     }
 
@@ -225,7 +269,9 @@ impl Planner<'_> {
         let ty = inner.ty.clone();
         let kernel = Kernel::new(|_, args| {
             Ok(match &args[0] {
-                Value::Int(v) => Value::Int(v.checked_neg().ok_or("the number does not fit a BIGINT")?),
+                Value::Int(v) => {
+                    Value::Int(v.checked_neg().ok_or("the number does not fit a BIGINT")?)
+                }
                 Value::Float(v) => Value::Float(-v),
                 Value::Double(v) => Value::Double(-v),
                 Value::Decimal(v, s) => Value::Decimal(-v, *s),
@@ -241,10 +287,20 @@ impl Planner<'_> {
             node = self.boolean(node)?;
         }
         let (name, kernel) = match what {
-            Is::Null => ("NULL", Kernel::new(move |_, args| Ok(Value::Bool(args[0].is_null() != not)))),
-            Is::Unknown => ("UNKNOWN", Kernel::new(move |_, args| Ok(Value::Bool(args[0].is_null() != not)))),
-            Is::True => ("TRUE", Kernel::new(move |_, args| Ok(Value::Bool((args[0] == Value::Bool(true)) != not)))),
-            Is::False => ("FALSE", Kernel::new(move |_, args| Ok(Value::Bool((args[0] == Value::Bool(false)) != not)))),
+            Is::Null => {
+                ("NULL", Kernel::new(move |_, args| Ok(Value::Bool(args[0].is_null() != not))))
+            }
+            Is::Unknown => {
+                ("UNKNOWN", Kernel::new(move |_, args| Ok(Value::Bool(args[0].is_null() != not))))
+            }
+            Is::True => (
+                "TRUE",
+                Kernel::new(move |_, args| Ok(Value::Bool((args[0] == Value::Bool(true)) != not))),
+            ),
+            Is::False => (
+                "FALSE",
+                Kernel::new(move |_, args| Ok(Value::Bool((args[0] == Value::Bool(false)) != not))),
+            ),
         };
         let name = format!("IS {}{name}", if not { "NOT " } else { "" });
         Ok(call(name, vec![node], false, L::Boolean, at, kernel))
@@ -275,7 +331,9 @@ impl Planner<'_> {
             let escape = match (escape, chars.next(), chars.next()) {
                 (None, ..) => None,
                 (Some(_), Some(c), None) => Some(c),
-                (Some(text), ..) => return Err(format!("the escape '{text}' is not one character")),
+                (Some(text), ..) => {
+                    return Err(format!("the escape '{text}' is not one character"));
+                }
             };
             if similar {
                 compare::similar(pattern, escape)
@@ -293,11 +351,14 @@ impl Planner<'_> {
             _ => None,
         };
         let fixed = fixed.transpose().map_err(|message| {
-            Fault::new(args[1].at, message)
-                .hint("LIKE without ESCAPE is a regular expression; with ESCAPE the signs % and _ count")
+            Fault::new(args[1].at, message).hint(
+                "LIKE without ESCAPE is a regular expression; with ESCAPE the signs % and _ count",
+            )
         })?;
         let kernel = Kernel::new(move |_, args| {
-            let text = |at: usize| if let Some(Value::Text(text)) = args.get(at) { Some(text.as_ref()) } else { None };
+            let text = |at: usize| {
+                if let Some(Value::Text(text)) = args.get(at) { Some(text.as_ref()) } else { None }
+            };
             let (Some(value), Some(pattern)) = (text(0), text(1)) else { return Ok(Value::Null) };
             let found = match &fixed {
                 Some(fixed) => fixed.is_match(value),
@@ -305,7 +366,11 @@ impl Planner<'_> {
             };
             Ok(Value::Bool(found != not))
         });
-        let name = format!("{}{}", if not { "NOT " } else { "" }, if similar { "SIMILAR TO" } else { "LIKE" });
+        let name = format!(
+            "{}{}",
+            if not { "NOT " } else { "" },
+            if similar { "SIMILAR TO" } else { "LIKE" }
+        );
         Ok(call(name, args, true, L::Boolean, at, kernel))
     }
 
@@ -315,10 +380,15 @@ impl Planner<'_> {
         match whole.ty.clone() {
             L::Array(element) => {
                 if !t::is_integer(&index.ty) {
-                    return wrong(format!("an array is indexed by a number from 1, not by {}", index.ty));
+                    return wrong(format!(
+                        "an array is indexed by a number from 1, not by {}",
+                        index.ty
+                    ));
                 }
                 let kernel = Kernel::new(|_, args| {
-                    let (Value::List(items), Value::Int(at)) = (&args[0], &args[1]) else { return Ok(Value::Null) };
+                    let (Value::List(items), Value::Int(at)) = (&args[0], &args[1]) else {
+                        return Ok(Value::Null);
+                    };
                     let at = at.checked_sub(1).and_then(|at| usize::try_from(at).ok());
                     Ok(at.and_then(|at| items.get(at)).cloned().unwrap_or(Value::Null))
                 });
@@ -336,9 +406,17 @@ impl Planner<'_> {
                 Ok(call("[]", vec![whole, index], true, *value, at, kernel))
             }
             L::Row(fields) => {
-                let place = index.as_int().and_then(|at| at.checked_sub(1)).and_then(|at| usize::try_from(at).ok());
-                let Some((place, (_, ty))) = place.and_then(|place| Some((place, fields.get(place)?))) else {
-                    return wrong(format!("a row is indexed by a plain number from 1 to {}", fields.len()));
+                let place = index
+                    .as_int()
+                    .and_then(|at| at.checked_sub(1))
+                    .and_then(|at| usize::try_from(at).ok());
+                let Some((place, (_, ty))) =
+                    place.and_then(|place| Some((place, fields.get(place)?)))
+                else {
+                    return wrong(format!(
+                        "a row is indexed by a plain number from 1 to {}",
+                        fields.len()
+                    ));
                 };
                 let kernel = Kernel::new(move |_, args| {
                     let Value::Row(fields) = &args[0] else { return Ok(Value::Null) };
@@ -348,7 +426,10 @@ impl Planner<'_> {
             }
             L::Variant => {
                 if !t::is_integer(&index.ty) && !t::is_text(&index.ty) {
-                    return wrong(format!("a variant is indexed by a key or a number from 1, not by {}", index.ty));
+                    return wrong(format!(
+                        "a variant is indexed by a key or a number from 1, not by {}",
+                        index.ty
+                    ));
                 }
                 let kernel = Kernel::new(|_, args| {
                     let Value::Text(variant) = &args[0] else { return Ok(Value::Null) };

@@ -15,8 +15,8 @@ pub(super) enum Token {
 }
 
 const SYMBOLS: [&str; 24] = [
-    "||", "<>", "<=", ">=", "!=", "(", ")", "[", "]", ",", ".", "+", "-", "*", "/", "%", "=", "<", ">", ";", "\\",
-    ":", "{", "}",
+    "||", "<>", "<=", ">=", "!=", "(", ")", "[", "]", ",", ".", "+", "-", "*", "/", "%", "=", "<",
+    ">", ";", "\\", ":", "{", "}",
 ];
 
 /// Splits the whole text; the last token is `End`.
@@ -67,7 +67,10 @@ pub(super) fn lex(text: &str) -> Result<Vec<(Token, Span)>, Fault> {
                 }
                 None => {
                     let span = Span { start, end: start + c.len_utf8() };
-                    return Err(Fault::new(span, format!("the character \"{c}\" has no meaning in SQL")));
+                    return Err(Fault::new(
+                        span,
+                        format!("the character \"{c}\" has no meaning in SQL"),
+                    ));
                 }
             },
         };

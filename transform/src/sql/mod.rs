@@ -48,10 +48,7 @@ pub(crate) enum Item {
     /// `*`: all columns of the source.
     All,
     /// An expression with the name of its column.
-    Expr {
-        expr: Expr,
-        alias: Option<(String, Span)>,
-    },
+    Expr { expr: Expr, alias: Option<(String, Span)> },
 }
 
 /// A node of the tree.
@@ -118,20 +115,64 @@ pub(crate) enum Kind {
     Number(String),
     Text(String),
     /// Months and nanoseconds; one of the two is 0.
-    Interval { months: i64, nanos: i64 },
+    Interval {
+        months: i64,
+        nanos: i64,
+    },
     Column(String),
-    Call { name: String, args: Vec<Expr> },
-    Binary { op: Binary, left: Box<Expr>, right: Box<Expr> },
+    Call {
+        name: String,
+        args: Vec<Expr>,
+    },
+    Binary {
+        op: Binary,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     Not(Box<Expr>),
     Negate(Box<Expr>),
-    Is { expr: Box<Expr>, what: Is, not: bool },
-    Distinct { left: Box<Expr>, right: Box<Expr>, not: bool },
-    Between { expr: Box<Expr>, low: Box<Expr>, high: Box<Expr>, not: bool },
-    In { expr: Box<Expr>, list: Vec<Expr>, not: bool },
-    Like { expr: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>>, similar: bool, not: bool },
-    Case { operand: Option<Box<Expr>>, whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
-    Cast { expr: Box<Expr>, to: LogicalType, lenient: bool },
-    Index { expr: Box<Expr>, index: Box<Expr> },
+    Is {
+        expr: Box<Expr>,
+        what: Is,
+        not: bool,
+    },
+    Distinct {
+        left: Box<Expr>,
+        right: Box<Expr>,
+        not: bool,
+    },
+    Between {
+        expr: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+        not: bool,
+    },
+    In {
+        expr: Box<Expr>,
+        list: Vec<Expr>,
+        not: bool,
+    },
+    Like {
+        expr: Box<Expr>,
+        pattern: Box<Expr>,
+        escape: Option<Box<Expr>>,
+        similar: bool,
+        not: bool,
+    },
+    Case {
+        operand: Option<Box<Expr>>,
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
+    Cast {
+        expr: Box<Expr>,
+        to: LogicalType,
+        lenient: bool,
+    },
+    Index {
+        expr: Box<Expr>,
+        index: Box<Expr>,
+    },
     Array(Vec<Expr>),
     Map(Vec<Expr>),
     Row(Vec<Expr>),

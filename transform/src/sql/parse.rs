@@ -13,8 +13,8 @@ const NILADIC: [&str; 5] =
 
 /// Words that end an expression and so cannot name a column unless quoted.
 const RESERVED: [&str; 22] = [
-    "AS", "AND", "OR", "NOT", "FROM", "FOR", "WHEN", "THEN", "ELSE", "END", "IN", "IS", "LIKE", "BETWEEN", "ESCAPE",
-    "PLACING", "SIMILAR", "TO", "CASE", "SELECT", "WHERE", "UNION",
+    "AS", "AND", "OR", "NOT", "FROM", "FOR", "WHEN", "THEN", "ELSE", "END", "IN", "IS", "LIKE",
+    "BETWEEN", "ESCAPE", "PLACING", "SIMILAR", "TO", "CASE", "SELECT", "WHERE", "UNION",
 ];
 
 /// The places of the calls whose first argument is a unit of time.
@@ -93,7 +93,10 @@ impl Parser {
         self.tokens.get(self.at).map_or(self.last(), |(_, span)| *span)
     }
     fn last(&self) -> Span {
-        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(Span::default(), |(_, span)| *span)
+        self.at
+            .checked_sub(1)
+            .and_then(|at| self.tokens.get(at))
+            .map_or(Span::default(), |(_, span)| *span)
     }
     pub(super) fn advance(&mut self) {
         self.at += 1;
@@ -227,9 +230,14 @@ impl Parser {
                 // `IS NOT DISTINCT FROM` means the same value.
                 Kind::Distinct { left: expr, right: Box::new(self.climb(4)?), not }
             } else {
-                let what = [("NULL", Is::Null), ("UNKNOWN", Is::Unknown), ("TRUE", Is::True), ("FALSE", Is::False)]
-                    .into_iter()
-                    .find(|(word, _)| self.at_word(word));
+                let what = [
+                    ("NULL", Is::Null),
+                    ("UNKNOWN", Is::Unknown),
+                    ("TRUE", Is::True),
+                    ("FALSE", Is::False),
+                ]
+                .into_iter()
+                .find(|(word, _)| self.at_word(word));
                 let Some((_, what)) = what else {
                     return Err(self.unexpected("NULL, TRUE, FALSE, UNKNOWN or DISTINCT FROM"));
                 };
@@ -411,7 +419,8 @@ impl Parser {
         if whens.is_empty() {
             return Err(self.unexpected("WHEN"));
         }
-        let otherwise = if self.accept_word("ELSE") { Some(Box::new(self.climb(0)?)) } else { None };
+        let otherwise =
+            if self.accept_word("ELSE") { Some(Box::new(self.climb(0)?)) } else { None };
         self.expect_word("END")?;
         Ok(Kind::Case { operand, whens, otherwise })
     }
@@ -427,7 +436,8 @@ impl Parser {
                 args.push(self.climb(0)?);
             }
             "TRIM" => {
-                let side = ["BOTH", "LEADING", "TRAILING"].into_iter().find(|side| self.at_word(side));
+                let side =
+                    ["BOTH", "LEADING", "TRAILING"].into_iter().find(|side| self.at_word(side));
                 if let Some(side) = side {
                     self.advance();
                     name = format!("TRIM_{side}");
@@ -519,7 +529,8 @@ const SECOND: i64 = 1_000_000_000;
 
 fn interval(text: &str, from: &str, to: Option<&str>) -> Option<Kind> {
     let order = ["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"];
-    let nanos = [0, 0, 0, 7 * 86_400 * SECOND, 86_400 * SECOND, 3_600 * SECOND, 60 * SECOND, SECOND];
+    let nanos =
+        [0, 0, 0, 7 * 86_400 * SECOND, 86_400 * SECOND, 3_600 * SECOND, 60 * SECOND, SECOND];
     let months = [12, 3, 1, 0, 0, 0, 0, 0];
     let place = |unit: &str| {
         let unit = unit.to_ascii_uppercase();

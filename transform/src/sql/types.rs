@@ -28,8 +28,11 @@ impl Parser {
                 let precision = args.first().copied().unwrap_or(10);
                 let scale = args.get(1).copied().unwrap_or(0);
                 if precision == 0 || precision > 38 || scale > precision {
-                    return Err(Fault::new(at, format!("DECIMAL({precision}, {scale}) does not exist"))
-                        .hint("1 to 38 digits, of which at most all stand behind the point"));
+                    return Err(Fault::new(
+                        at,
+                        format!("DECIMAL({precision}, {scale}) does not exist"),
+                    )
+                    .hint("1 to 38 digits, of which at most all stand behind the point"));
                 }
                 L::Decimal { precision: precision as u8, scale: scale as u8 }
             }
@@ -88,7 +91,8 @@ impl Parser {
                     Token::Number(text) => {
                         self.advance();
                         lengths.push(
-                            text.parse().map_err(|_| Fault::new(at, "a length is a whole number"))?,
+                            text.parse()
+                                .map_err(|_| Fault::new(at, "a length is a whole number"))?,
                         );
                     }
                     _ => return Err(Fault::new(at, "a length is expected here")),

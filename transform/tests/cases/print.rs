@@ -18,31 +18,48 @@ pub(crate) fn create(schema: &TableSchema) -> String {
         if let Some(comment) = &column.comment {
             text.push_str(&format!(" {}", quoted(comment)));
         }
-        if let Some(DefaultValue::Literal(default) | DefaultValue::Expression(default)) = &column.default {
+        if let Some(DefaultValue::Literal(default) | DefaultValue::Expression(default)) =
+            &column.default
+        {
             text.push_str(&format!(" {}", quoted(default)));
         }
         text
     });
-    let names = |at: &[usize]| at.iter().map(|at| schema.columns()[*at].name.clone()).collect::<Vec<_>>().join(";");
+    let names = |at: &[usize]| {
+        at.iter().map(|at| schema.columns()[*at].name.clone()).collect::<Vec<_>>().join(";")
+    };
     let mut keys = format!("primaryKeys={}", names(schema.primary_key()));
     if !schema.partition_keys().is_empty() {
         keys.push_str(&format!(", partitionKeys={}", names(schema.partition_keys())));
     }
-    let options = schema.options().iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ");
+    let options = schema
+        .options()
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let options = if options.is_empty() { options } else { format!("{{{options}}}") };
     let columns = columns.collect::<Vec<_>>().join(",");
-    format!("CreateTableEvent{{tableId={}, schema=columns={{{columns}}}, {keys}, options=({options})}}", schema.id())
+    format!(
+        "CreateTableEvent{{tableId={}, schema=columns={{{columns}}}, {keys}, options=({options})}}",
+        schema.id()
+    )
 }
 
 /// `DataChangeEvent{..}` of every change.
 pub(crate) fn changes(batch: &ChangeBatch) -> Vec<String> {
     let row = |at: usize| {
         let columns = batch.rows.columns().iter().zip(batch.schema.columns());
-        columns.map(|(array, column)| value(array.as_ref(), &column.logical, at)).collect::<Vec<_>>().join(", ")
+        columns
+            .map(|(array, column)| value(array.as_ref(), &column.logical, at))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let event = |before: &str, after: &str, op: &str| {
         let id = batch.schema.id();
-        format!("DataChangeEvent{{tableId={id}, before=[{before}], after=[{after}], op={op}, meta=()}}")
+        format!(
+            "DataChangeEvent{{tableId={id}, before=[{before}], after=[{after}], op={op}, meta=()}}"
+        )
     };
     (0..batch.len())
         .filter_map(|at| match batch.ops.at(at) {
@@ -54,7 +71,8 @@ pub(crate) fn changes(batch: &ChangeBatch) -> Vec<String> {
         .collect()
 }
 
-fn value(array: &dyn Array, ty: &L, at: usize) -> String {
+/// One value.
+pub(crate) fn value(array: &dyn Array, ty: &L, at: usize) -> String {
     if array.is_null(at) {
         return "null".to_owned();
     }
@@ -94,7 +112,13 @@ fn value(array: &dyn Array, ty: &L, at: usize) -> String {
         DataType::Map(..) => {
             let L::Map(key, item) = ty else { panic!("a map that is no map") };
             let entries = array.as_map().value(at);
-            let entry = |at| format!("{} -> {}", value(entries.column(0), key, at), value(entries.column(1), item, at));
+            let entry = |at| {
+                format!(
+                    "{} -> {}",
+                    value(entries.column(0), key, at),
+                    value(entries.column(1), item, at)
+                )
+            };
             format!("{{{}}}", (0..entries.len()).map(entry).collect::<Vec<_>>().join(", "))
         }
         DataType::Struct(_) => {
@@ -109,7 +133,8 @@ fn value(array: &dyn Array, ty: &L, at: usize) -> String {
                 }
                 _ => {
                     let minutes = row.column(1).as_primitive::<a::Int16Type>().value(at);
-                    let nanos = row.column(0).as_primitive::<a::TimestampNanosecondType>().value(at);
+                    let nanos =
+                        row.column(0).as_primitive::<a::TimestampNanosecondType>().value(at);
                     let sign = if minutes < 0 { '-' } else { '+' };
                     let local = trimmed(&stamp(nanos + i64::from(minutes) * 60_000_000_000));
                     format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
@@ -130,11 +155,18 @@ fn trimmed(text: &str) -> String {
     while text.contains('.') && text.ends_with("000") {
         text.truncate(text.len() - 3);
     }
-    text.trim_end_matches('.').to_owned()
+    let text = text.trim_end_matches('.');
+    // Java leaves whole minutes without their seconds.
+    if text.contains('.') {
+        text.to_owned()
+    } else {
+        text.strip_suffix(":00").unwrap_or(text).to_owned()
+    }
 }
 
 fn base64(bytes: &[u8]) -> String {
-    let alphabet: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect();
+    let alphabet: Vec<char> =
+        ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['+', '/']).collect();
     let bits: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
     let mut out = String::new();
     for six in bits.as_bytes().chunks(6) {

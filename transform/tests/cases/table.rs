@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
-    Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray, Time64MicrosecondArray,
-    Time64NanosecondArray, TimestampNanosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
+    Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray,
+    Time64MicrosecondArray, Time64NanosecondArray, TimestampNanosecondArray,
     builder::{Int32Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder},
 };
 use arrow_schema::{DataType, Field, Schema};
-use cdc_api::{ChangeBatch, Column, DefaultValue, LogicalType as L, Op, Ops, Ordinals, TableId, TableSchema, TxnId, TxnSpan};
+use cdc_api::{
+    ChangeBatch, Column, DefaultValue, LogicalType as L, Op, Ops, Ordinals, TableId, TableSchema,
+    TxnId, TxnSpan,
+};
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
 fn columns() -> Vec<(&'static str, L)> {
@@ -56,21 +59,77 @@ fn columns() -> Vec<(&'static str, L)> {
 /// The values, one row a column of this table; lists with blanks between their items, keys before a colon.
 const ROWS: [[&str; 35]; 2] = [
     [
-        "1", "true", "2", "3", "4", "5", "7.7", "88.88", "1234567890", "12345678901234567890", "Alice", "Zorro",
-        "From A to Z is Lie", "Lorem ipsum", "dolor sit amet", "amet consectetuer", "1970-01-02T10:17:36.789123456",
-        "1970-01-03T17:09:27.891234561", "1970-01-05T00:01:18.912345612", "480 1970-01-02T10:17:36.789123456",
-        "60 1970-01-03T17:09:27.891234561", "-240 1970-01-05T00:01:18.912345612", "1970-01-02T10:17:36.789123456",
-        "1970-01-03T17:09:27.891234561", "1970-01-05T00:01:18.912345612", "2000-12-31", "19:43:17", "21:45:03",
-        "03:59:59", "1 1 2 3 5 8 13", "one one two three five", "1:one 2:two 3:three", "two:TWO one:ONE three:THREE",
-        "Alice 5", r#"{"array":[1,2,{"kk":1.123}],"k":1,"object":{"k":"hello"}}"#,
+        "1",
+        "true",
+        "2",
+        "3",
+        "4",
+        "5",
+        "7.7",
+        "88.88",
+        "1234567890",
+        "12345678901234567890",
+        "Alice",
+        "Zorro",
+        "From A to Z is Lie",
+        "Lorem ipsum",
+        "dolor sit amet",
+        "amet consectetuer",
+        "1970-01-02T10:17:36.789123456",
+        "1970-01-03T17:09:27.891234561",
+        "1970-01-05T00:01:18.912345612",
+        "480 1970-01-02T10:17:36.789123456",
+        "60 1970-01-03T17:09:27.891234561",
+        "-240 1970-01-05T00:01:18.912345612",
+        "1970-01-02T10:17:36.789123456",
+        "1970-01-03T17:09:27.891234561",
+        "1970-01-05T00:01:18.912345612",
+        "2000-12-31",
+        "19:43:17",
+        "21:45:03",
+        "03:59:59",
+        "1 1 2 3 5 8 13",
+        "one one two three five",
+        "1:one 2:two 3:three",
+        "two:TWO one:ONE three:THREE",
+        "Alice 5",
+        r#"{"array":[1,2,{"kk":1.123}],"k":1,"object":{"k":"hello"}}"#,
     ],
     [
-        "-1", "false", "-2", "-3", "-4", "-5", "-7.7", "-88.88", "-9876543210", "-98765432109876543210", "爱丽丝",
-        "疯帽子", "天地玄黄宇宙洪荒", "一二三四五", "六七八九十", "吾輩は猫である", "1970-01-09T08:57:36.789723456",
-        "1970-01-10T15:49:27.891834561", "1970-01-11T22:41:18.912945612", "480 1970-01-09T08:57:36.789723456",
-        "60 1970-01-10T15:49:27.891834561", "-240 1970-01-11T22:41:18.912945612", "1970-01-09T08:57:36.789723456",
-        "1970-01-10T15:49:27.891834561", "1970-01-11T22:41:18.912945612", "2001-01-01", "12:34:45", "23:45:07",
-        "02:30:05", "2 3 5 7 11 13 17 19", "二 san 五 qi 十一", "1:yi 2:er 3:san", "二:ER 三:SAN 一:YI", "Derrida 7",
+        "-1",
+        "false",
+        "-2",
+        "-3",
+        "-4",
+        "-5",
+        "-7.7",
+        "-88.88",
+        "-9876543210",
+        "-98765432109876543210",
+        "爱丽丝",
+        "疯帽子",
+        "天地玄黄宇宙洪荒",
+        "一二三四五",
+        "六七八九十",
+        "吾輩は猫である",
+        "1970-01-09T08:57:36.789723456",
+        "1970-01-10T15:49:27.891834561",
+        "1970-01-11T22:41:18.912945612",
+        "480 1970-01-09T08:57:36.789723456",
+        "60 1970-01-10T15:49:27.891834561",
+        "-240 1970-01-11T22:41:18.912945612",
+        "1970-01-09T08:57:36.789723456",
+        "1970-01-10T15:49:27.891834561",
+        "1970-01-11T22:41:18.912945612",
+        "2001-01-01",
+        "12:34:45",
+        "23:45:07",
+        "02:30:05",
+        "2 3 5 7 11 13 17 19",
+        "二 san 五 qi 十一",
+        "1:yi 2:er 3:san",
+        "二:ER 三:SAN 一:YI",
+        "Derrida 7",
         r#"[{"k":1},"hello",{"k":2}]"#,
     ],
 ];
@@ -95,7 +154,8 @@ pub(crate) fn schema() -> Arc<TableSchema> {
             generated: false,
         }
     });
-    let id = TableId { namespace: Some("foo".into()), schema: Some("bar".into()), table: "baz".into() };
+    let id =
+        TableId { namespace: Some("foo".into()), schema: Some("bar".into()), table: "baz".into() };
     Arc::new(TableSchema::new(id, 1, columns.collect(), Vec::new()).expect("the table"))
 }
 
@@ -128,13 +188,17 @@ fn array(ty: &L, values: &[Option<&str>]) -> ArrayRef {
                 .with_precision_and_scale(*precision, *scale as i8)
                 .expect("a decimal"),
         ),
-        L::Char(_) | L::VarChar(_) | L::String | L::Variant => Arc::new(StringArray::from(values.to_vec())),
-        L::Binary(_) | L::VarBinary(_) | L::Bytes => {
-            Arc::new(BinaryArray::from(values.iter().map(|value| value.map(str::as_bytes)).collect::<Vec<_>>()))
+        L::Char(_) | L::VarChar(_) | L::String | L::Variant => {
+            Arc::new(StringArray::from(values.to_vec()))
         }
+        L::Binary(_) | L::VarBinary(_) | L::Bytes => Arc::new(BinaryArray::from(
+            values.iter().map(|value| value.map(str::as_bytes)).collect::<Vec<_>>(),
+        )),
         // Every digit of the case files, whatever the type says: see `Context::wide_timestamps`.
         L::Timestamp(_) => Arc::new(TimestampNanosecondArray::from(all(values, nanos))),
-        L::TimestampLtz(_) => Arc::new(TimestampNanosecondArray::from(all(values, nanos)).with_timezone("UTC")),
+        L::TimestampLtz(_) => {
+            Arc::new(TimestampNanosecondArray::from(all(values, nanos)).with_timezone("UTC"))
+        }
         L::TimestampTz(_) => {
             let parts = |value: Option<&str>| {
                 let (minutes, at) = value?.split_once(' ')?;
@@ -144,22 +208,32 @@ fn array(ty: &L, values: &[Option<&str>]) -> ArrayRef {
             let parts: Vec<Option<(i64, i16)>> = values.iter().map(|value| parts(*value)).collect();
             let DataType::Struct(fields) = ty.arrow() else { unreachable!("a struct carries it") };
             let at = parts.iter().map(|part| part.map_or(0, |part| part.0)).collect::<Vec<_>>();
-            let minutes = parts.iter().map(|part| part.map_or(0, |part| part.1)).collect::<Vec<_>>();
-            let children: Vec<ArrayRef> =
-                vec![Arc::new(TimestampNanosecondArray::from(at).with_timezone("UTC")), Arc::new(Int16Array::from(minutes))];
+            let minutes =
+                parts.iter().map(|part| part.map_or(0, |part| part.1)).collect::<Vec<_>>();
+            let children: Vec<ArrayRef> = vec![
+                Arc::new(TimestampNanosecondArray::from(at).with_timezone("UTC")),
+                Arc::new(Int16Array::from(minutes)),
+            ];
             let nulls = parts.iter().map(Option::is_some).collect::<Vec<bool>>().into();
             Arc::new(StructArray::new(fields, children, Some(nulls)))
         }
         L::Date => {
-            let days = |text: &str| parsed::<NaiveDate>(text).signed_duration_since(NaiveDate::default()).num_days() as i32;
+            let days = |text: &str| {
+                parsed::<NaiveDate>(text).signed_duration_since(NaiveDate::default()).num_days()
+                    as i32
+            };
             Arc::new(Date32Array::from(all(values, days)))
         }
-        L::Time(p) if *p > 6 => Arc::new(Time64NanosecondArray::from(all(values, |text| clock(text) * 1000))),
+        L::Time(p) if *p > 6 => {
+            Arc::new(Time64NanosecondArray::from(all(values, |text| clock(text) * 1000)))
+        }
         L::Time(_) => Arc::new(Time64MicrosecondArray::from(all(values, clock))),
         L::Array(element) if **element == L::Int => {
             let mut list = ListBuilder::new(Int32Builder::new());
             for value in values {
-                list.append_option(value.map(|text| text.split(' ').map(|item| Some(parsed::<i32>(item))).collect::<Vec<_>>()));
+                list.append_option(value.map(|text| {
+                    text.split(' ').map(|item| Some(parsed::<i32>(item))).collect::<Vec<_>>()
+                }));
             }
             Arc::new(list.finish())
         }
@@ -171,9 +245,22 @@ fn array(ty: &L, values: &[Option<&str>]) -> ArrayRef {
             Arc::new(list.finish())
         }
         L::Map(key, _) => {
-            let names = Some(MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() });
-            let pairs = |value: &Option<&'static str>| value.map(|text| text.split(' ').map(|pair| pair.split_once(':').expect("a pair")).collect::<Vec<_>>());
-            let values: Vec<Option<&'static str>> = values.iter().map(|value| value.map(|text| &*Box::leak(text.to_owned().into_boxed_str()))).collect();
+            let names = Some(MapFieldNames {
+                entry: "entries".into(),
+                key: "key".into(),
+                value: "value".into(),
+            });
+            let pairs = |value: &Option<&'static str>| {
+                value.map(|text| {
+                    text.split(' ')
+                        .map(|pair| pair.split_once(':').expect("a pair"))
+                        .collect::<Vec<_>>()
+                })
+            };
+            let values: Vec<Option<&'static str>> = values
+                .iter()
+                .map(|value| value.map(|text| &*Box::leak(text.to_owned().into_boxed_str())))
+                .collect();
             if **key == L::Int {
                 let mut map = MapBuilder::new(names, Int32Builder::new(), StringBuilder::new());
                 for value in &values {
@@ -185,7 +272,11 @@ fn array(ty: &L, values: &[Option<&str>]) -> ArrayRef {
                 }
                 Arc::new(map.finish())
             } else {
-                let mut map = MapBuilder::new(names, StringBuilder::new(), ListBuilder::new(StringBuilder::new()));
+                let mut map = MapBuilder::new(
+                    names,
+                    StringBuilder::new(),
+                    ListBuilder::new(StringBuilder::new()),
+                );
                 for value in &values {
                     for (key, value) in pairs(value).unwrap_or_default() {
                         map.keys().append_value(key);
@@ -198,11 +289,20 @@ fn array(ty: &L, values: &[Option<&str>]) -> ArrayRef {
         }
         L::Row(_) => {
             let DataType::Struct(fields) = ty.arrow() else { unreachable!("a struct carries it") };
-            let parts: Vec<Option<(&str, &str)>> = values.iter().map(|value| value.and_then(|text| text.split_once(' '))).collect();
-            let names = StringArray::from(parts.iter().map(|part| part.map(|part| part.0)).collect::<Vec<_>>());
-            let lengths = Int32Array::from(parts.iter().map(|part| part.map(|part| parsed::<i32>(part.1))).collect::<Vec<_>>());
+            let parts: Vec<Option<(&str, &str)>> =
+                values.iter().map(|value| value.and_then(|text| text.split_once(' '))).collect();
+            let names = StringArray::from(
+                parts.iter().map(|part| part.map(|part| part.0)).collect::<Vec<_>>(),
+            );
+            let lengths = Int32Array::from(
+                parts.iter().map(|part| part.map(|part| parsed::<i32>(part.1))).collect::<Vec<_>>(),
+            );
             let nulls = parts.iter().map(Option::is_some).collect::<Vec<bool>>().into();
-            Arc::new(StructArray::new(fields, vec![Arc::new(names), Arc::new(lengths)], Some(nulls)))
+            Arc::new(StructArray::new(
+                fields,
+                vec![Arc::new(names), Arc::new(lengths)],
+                Some(nulls),
+            ))
         }
     }
 }
@@ -227,7 +327,13 @@ pub(crate) fn batch(schema: &Arc<TableSchema>, non_null: bool) -> ChangeBatch {
         arrays.push(array);
     }
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("the input rows");
-    let txn = TxnSpan { first_ordinal: 0, id: TxnId::None, file: "binlog.000001".into(), pos: 4, commit_ts_us: 1_000 };
+    let txn = TxnSpan {
+        first_ordinal: 0,
+        id: TxnId::None,
+        file: "binlog.000001".into(),
+        pos: 4,
+        commit_ts_us: 1_000,
+    };
     ChangeBatch {
         schema: Arc::clone(schema),
         rows,
