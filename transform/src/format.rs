@@ -299,9 +299,9 @@ fn clock(second: u32, nanos: u32, hour: u32, minute: u32) -> String {
     }
     if nanos > 0 {
         let digits = format!("{nanos:09}");
-        let cut = if nanos % 1_000_000 == 0 {
+        let cut = if nanos.is_multiple_of(1_000_000) {
             3
-        } else if nanos % 1_000 == 0 {
+        } else if nanos.is_multiple_of(1_000) {
             6
         } else {
             9

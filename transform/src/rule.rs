@@ -119,8 +119,14 @@ impl Rule {
     ) -> Result<Program, Vec<SqlFault>> {
         let mut faults = Vec::new();
         let macros = macros(context, &mut faults);
-        let mut planner =
-            Planner { schema: source, context, macros: &macros, projected: Vec::new(), depth: 0 };
+        let mut planner = Planner {
+            schema: source,
+            context,
+            macros: &macros,
+            projected: Vec::new(),
+            depth: 0,
+            level: 0,
+        };
         let outputs = project(text, &mut planner, &mut faults);
         planner.projected =
             outputs.iter().map(|(name, node)| (name.clone(), node.clone())).collect();

@@ -173,7 +173,7 @@ impl Planner<'_> {
         if self.depth >= MACRO_DEPTH {
             return Err(Fault::new(at, format!("the function {} calls itself", found.name)));
         }
-        let body = substituted(&found.body, &found.params, args, at);
+        let body = substituted(&found.body, &found.params, args, at).bounded()?;
         self.depth += 1;
         let node = self.plan(&body);
         self.depth -= 1;
@@ -236,5 +236,5 @@ fn substituted(expr: &Expr, params: &[String], args: &[Expr], at: Span) -> Expr 
             expr.kind.clone()
         }
     };
-    Expr { kind, at }
+    Expr::new(kind, at)
 }

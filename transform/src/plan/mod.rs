@@ -8,7 +8,7 @@ use cdc_api::{LogicalType as L, TableSchema};
 use crate::{
     Context, Metadata, cast,
     node::{Cx, Env, Kernel, Node, Op},
-    sql::{Expr, Fault, Kind, Span},
+    sql::{self, Expr, Fault, Kind, Span},
     types as t,
     value::{Moment, Value},
 };
@@ -32,6 +32,8 @@ pub(crate) struct Planner<'p> {
     /// What a filter sees besides the source's columns: the projected ones, by name.
     pub(crate) projected: Vec<(String, Node)>,
     pub(crate) depth: usize,
+    /// How deep the planner stands in the tree, macros included.
+    pub(crate) level: usize,
 }
 
 /// A user-defined function: an expression with parameters.
@@ -54,6 +56,16 @@ impl Planner<'_> {
 
     /// A typed node for an expression.
     pub(crate) fn plan(&mut self, expr: &Expr) -> Result<Node, Fault> {
+        if self.level > sql::MAX_HEIGHT {
+            return Err(Fault::new(expr.at, "the expression is nested too deeply"));
+        }
+        self.level += 1;
+        let node = self.planned(expr);
+        self.level -= 1;
+        node
+    }
+
+    fn planned(&mut self, expr: &Expr) -> Result<Node, Fault> {
         let at = expr.at;
         match &expr.kind {
             Kind::Null => Ok(Node::constant(Value::Null, L::String, at)),
@@ -214,11 +226,11 @@ pub(crate) fn number(text: &str, at: Span) -> Result<Node, Fault> {
             at,
         ));
     }
-    if !text.contains('.') {
-        if let Ok(v) = text.parse::<i64>() {
-            let ty = if i32::try_from(v).is_ok() { L::Int } else { L::BigInt };
-            return Ok(Node::constant(Value::Int(v), ty, at));
-        }
+    if !text.contains('.')
+        && let Ok(v) = text.parse::<i64>()
+    {
+        let ty = if i32::try_from(v).is_ok() { L::Int } else { L::BigInt };
+        return Ok(Node::constant(Value::Int(v), ty, at));
     }
     let (v, scale) = crate::decimal::parse(text).ok_or_else(wrong)?;
     let digits = v.unsigned_abs().to_string().len() as u8;

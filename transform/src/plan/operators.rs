@@ -442,7 +442,7 @@ impl Planner<'_> {
     }
 
     fn map(&mut self, list: &[Expr], at: Span) -> Result<Node, Fault> {
-        if list.len() % 2 != 0 {
+        if !list.len().is_multiple_of(2) {
             return Err(Fault::new(at, "MAP takes keys and values in turn"));
         }
         let items = list.iter().map(|item| self.plan(item)).collect::<Result<Vec<_>, _>>()?;

@@ -56,6 +56,27 @@ pub(crate) enum Item {
 pub(crate) struct Expr {
     pub(crate) kind: Kind,
     pub(crate) at: Span,
+    /// How many nodes stand on the longest way down: all that walks a tree needs that much stack.
+    height: usize,
+}
+
+/// Taller trees than any person writes.
+pub(crate) const MAX_HEIGHT: usize = 200;
+
+impl Expr {
+    pub(crate) fn new(kind: Kind, at: Span) -> Self {
+        let height = 1 + kind.children().map(|child| child.height).max().unwrap_or(0);
+        Expr { kind, at, height }
+    }
+
+    /// Refuses a tree that is too tall.
+    pub(crate) fn bounded(self) -> Result<Self, Fault> {
+        if self.height > MAX_HEIGHT {
+            return Err(Fault::new(self.at, "the expression is nested too deeply")
+                .hint("split it into several columns; a long chain of OR is better an IN"));
+        }
+        Ok(self)
+    }
 }
 
 /// Operators with two sides.
@@ -176,4 +197,40 @@ pub(crate) enum Kind {
     Array(Vec<Expr>),
     Map(Vec<Expr>),
     Row(Vec<Expr>),
+}
+
+impl Kind {
+    fn children(&self) -> impl Iterator<Item = &Expr> {
+        let (boxes, lists, whens): (Vec<&Expr>, &[Expr], &[(Expr, Expr)]) = match self {
+            Kind::Null
+            | Kind::Bool(_)
+            | Kind::Number(_)
+            | Kind::Text(_)
+            | Kind::Interval { .. }
+            | Kind::Column(_) => (Vec::new(), &[], &[]),
+            Kind::Call { args: list, .. }
+            | Kind::Array(list)
+            | Kind::Map(list)
+            | Kind::Row(list) => (Vec::new(), list, &[]),
+            Kind::Binary { left, right, .. } | Kind::Distinct { left, right, .. } => {
+                (vec![left, right], &[], &[])
+            }
+            Kind::Not(inner)
+            | Kind::Negate(inner)
+            | Kind::Is { expr: inner, .. }
+            | Kind::Cast { expr: inner, .. } => (vec![inner], &[], &[]),
+            Kind::Between { expr, low, high, .. } => (vec![expr, low, high], &[], &[]),
+            Kind::In { expr, list, .. } => (vec![expr], list, &[]),
+            Kind::Like { expr, pattern, escape, .. } => {
+                let boxes = [Some(expr), Some(pattern), escape.as_ref()];
+                (boxes.into_iter().flatten().map(|expr| &**expr).collect(), &[], &[])
+            }
+            Kind::Case { operand, whens, otherwise } => {
+                let boxes = [operand.as_deref(), otherwise.as_deref()];
+                (boxes.into_iter().flatten().collect(), &[], whens)
+            }
+            Kind::Index { expr, index } => (vec![expr, index], &[], &[]),
+        };
+        boxes.into_iter().chain(lists).chain(whens.iter().flat_map(|(when, then)| [when, then]))
+    }
 }

@@ -202,7 +202,7 @@ impl Parser {
                 self.expect("]")?;
                 let at = left.at.to(self.last());
                 let kind = Kind::Index { expr: Box::new(left), index: Box::new(index) };
-                return Ok((Expr { kind, at }, true));
+                return Ok((Expr::new(kind, at).bounded()?, true));
             }
             "IS" | "NOT" | "BETWEEN" | "IN" | "LIKE" | "SIMILAR" if floor < 4 => {
                 return Ok((self.predicate(left)?, true));
@@ -216,7 +216,7 @@ impl Parser {
         let right = self.climb(power)?;
         let at = left.at.to(right.at);
         let kind = Kind::Binary { op, left: Box::new(left), right: Box::new(right) };
-        Ok((Expr { kind, at }, true))
+        Ok((Expr::new(kind, at).bounded()?, true))
     }
 
     /// `IS ..`, `[NOT] BETWEEN / IN / LIKE / SIMILAR TO`.
@@ -267,7 +267,7 @@ impl Parser {
                 Kind::Like { expr, pattern, escape, similar, not }
             }
         };
-        Ok(Expr { kind, at: start.to(self.last()) })
+        Expr::new(kind, start.to(self.last())).bounded()
     }
 
     /// Expressions up to the closing symbol.
@@ -305,7 +305,7 @@ impl Parser {
                 self.advance();
                 let inner = self.climb(0)?;
                 self.expect(")")?;
-                return Ok(Expr { kind: inner.kind, at: at.to(self.last()) });
+                return Ok(Expr { at: at.to(self.last()), ..inner });
             }
             Token::Symbol("-") => {
                 self.advance();
@@ -318,7 +318,7 @@ impl Parser {
             Token::Word(word) => return self.word(&word, at),
             _ => return Err(self.unexpected("an expression")),
         };
-        Ok(Expr { kind, at: at.to(self.last()) })
+        Expr::new(kind, at.to(self.last())).bounded()
     }
 
     /// `table.column`: only the last part counts, a rule sees one table.
@@ -405,7 +405,7 @@ impl Parser {
                 Kind::Column(self.qualified(word.to_owned())?)
             }
         };
-        Ok(Expr { kind, at: at.to(self.last()) })
+        Expr::new(kind, at.to(self.last())).bounded()
     }
 
     fn case(&mut self) -> Result<Kind, Fault> {
@@ -497,7 +497,7 @@ impl Parser {
             }
             _ => self.name()?,
         };
-        Ok(Expr { kind: Kind::Text(name), at })
+        Ok(Expr::new(Kind::Text(name), at))
     }
 
     /// `INTERVAL '1' DAY`, `INTERVAL '1-6' YEAR TO MONTH`, `INTERVAL '1 02:03' DAY TO MINUTE`.

@@ -173,7 +173,7 @@ fn base64(bytes: &[u8]) -> String {
         let six = format!("{:0<6}", String::from_utf8_lossy(six));
         out.push(alphabet[usize::from_str_radix(&six, 2).expect("bits")]);
     }
-    while out.len() % 4 != 0 {
+    while !out.len().is_multiple_of(4) {
         out.push('=');
     }
     out

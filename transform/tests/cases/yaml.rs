@@ -11,11 +11,10 @@ pub(crate) fn read(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> 
     let mut key: Option<String> = None;
     for event in Parser::new_from_str(text) {
         match event.map_err(|error| error.to_string())?.0 {
-            Event::MappingStart(..) => {
-                if case.replace(BTreeMap::new()).is_some() {
-                    return Err("a case is a flat mapping".to_owned());
-                }
+            Event::MappingStart(..) if case.is_some() => {
+                return Err("a case is a flat mapping".to_owned());
             }
+            Event::MappingStart(..) => case = Some(BTreeMap::new()),
             Event::MappingEnd => cases.extend(case.take()),
             Event::Scalar(text, ..) => match (&mut case, key.take()) {
                 (Some(case), Some(key)) => {
