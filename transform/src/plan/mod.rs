@@ -80,6 +80,8 @@ impl Planner<'_> {
                 let node = self.plan(expr)?;
                 self.cast(node, to, *lenient, at)
             }
+            // The long chains are of these: their way down stays short of stack.
+            Kind::Binary { op, left, right } => self.binary(*op, left, right, at),
             _ => self.operator(expr),
         }
     }

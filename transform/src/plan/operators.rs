@@ -29,7 +29,6 @@ impl Planner<'_> {
     pub(super) fn operator(&mut self, expr: &Expr) -> Result<Node, Fault> {
         let at = expr.at;
         match &expr.kind {
-            Kind::Binary { op, left, right } => self.binary(*op, left, right, at),
             Kind::Not(inner) => {
                 let inner = self.plan(inner)?;
                 let inner = self.boolean(inner)?;
@@ -162,7 +161,13 @@ impl Planner<'_> {
             .hint("CAST one of them to the type of the other"))
     }
 
-    fn binary(&mut self, op: Binary, left: &Expr, right: &Expr, at: Span) -> Result<Node, Fault> {
+    pub(super) fn binary(
+        &mut self,
+        op: Binary,
+        left: &Expr,
+        right: &Expr,
+        at: Span,
+    ) -> Result<Node, Fault> {
         if let (Binary::Add | Binary::Sub, Kind::Interval { months, nanos }) = (op, &right.kind) {
             let sign = if op == Binary::Sub { -1 } else { 1 };
             return self.shifted(left, sign * months, sign * nanos, at);

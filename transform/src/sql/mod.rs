@@ -61,7 +61,7 @@ pub(crate) struct Expr {
 }
 
 /// Taller trees than any person writes.
-pub(crate) const MAX_HEIGHT: usize = 200;
+pub(crate) const MAX_HEIGHT: usize = 120;
 
 impl Expr {
     pub(crate) fn new(kind: Kind, at: Span) -> Self {
