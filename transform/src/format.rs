@@ -84,6 +84,11 @@ impl Pattern {
         Ok(Pattern { parts })
     }
 
+    /// Whether it shows the zone.
+    pub(crate) fn shows_zone(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Field('z' | 'V' | 'X' | 'x' | 'Z', _)))
+    }
+
     /// Writes calendar fields; `zone` is a name and an offset in seconds for the zone letters.
     pub(crate) fn format(&self, at: NaiveDateTime, zone: (&str, i32)) -> String {
         let mut out = String::with_capacity(32);
@@ -124,8 +129,15 @@ fn field(
     count: usize,
 ) {
     use std::fmt::Write;
-    let mut number = |n: i64, width: usize| {
-        let _ = write!(out, "{n:0width$}");
+    let mut number = |n: i64, width: usize| match (n, width) {
+        // The usual two digits without the machinery of `write!`.
+        (0..=99, 2) => {
+            out.push(char::from(b'0' + (n / 10) as u8));
+            out.push(char::from(b'0' + (n % 10) as u8));
+        }
+        _ => {
+            let _ = write!(out, "{n:0width$}");
+        }
     };
     match letter {
         'y' | 'u' if count == 2 => number(i64::from(at.year().rem_euclid(100)), 2),

@@ -123,6 +123,21 @@ impl Node {
             _ => true,
         }
     }
+    /// Whether it reads what differs from event to event.
+    pub(crate) fn reads_events(&self) -> bool {
+        match &self.op {
+            Op::Meta(meta) => matches!(meta, Metadata::EventType | Metadata::OpTs),
+            Op::Const(_) | Op::Column(_) => false,
+            Op::And(a, b) | Op::Or(a, b) => a.reads_events() || b.reads_events(),
+            Op::Case(whens, otherwise) => {
+                whens.iter().any(|(when, then)| when.reads_events() || then.reads_events())
+                    || otherwise.reads_events()
+            }
+            Op::Coalesce(nodes) | Op::Call { args: nodes, .. } => {
+                nodes.iter().any(Node::reads_events)
+            }
+        }
+    }
     /// The positions of the source columns it reads.
     pub(crate) fn columns(&self, into: &mut std::collections::BTreeSet<usize>) {
         match &self.op {

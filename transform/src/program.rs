@@ -33,6 +33,12 @@ impl Output {
     }
 }
 
+/// The rows of a batch that stay (none: all of them), and what happened to each.
+struct Kept {
+    rows: Option<Vec<u32>>,
+    ops: Ops,
+}
+
 /// A rule compiled against one version of one table.
 #[derive(Debug)]
 pub struct Program {
@@ -141,18 +147,10 @@ impl Program {
             )));
         }
         let env = Env { zone: self.zone, now: now() };
-        let times = commit_times(&batch);
-        let events = |op: &dyn Fn(usize) -> RowOp| -> Vec<Event> {
-            (0..batch.len())
-                .map(|row| Event { kind: kind(op(row)), op_ts: times(op(row), row) })
-                .collect()
-        };
-        let Some(plan) = self.selected(&batch, &env, &events)? else { return Ok(None) };
-        let (kept, ops) = plan;
-        let whole = kept.len() == batch.len();
-        let indices = UInt32Array::from(kept.clone());
+        let Some(kept) = self.selected(&batch, &env)? else { return Ok(None) };
         let mut columns: Vec<ArrayRef> = batch.rows.columns().to_vec();
-        if !whole {
+        if let Some(rows) = &kept.rows {
+            let indices = UInt32Array::from(rows.clone());
             for column in &mut columns {
                 *column =
                     arrow_select::take::take(column.as_ref(), &indices, None).map_err(|error| {
@@ -160,61 +158,68 @@ impl Program {
                     })?;
             }
         }
-        let final_ops: Vec<RowOp> = {
-            let mut all: Vec<RowOp> = (0..batch.len()).map(|row| batch.ops.at(row)).collect();
-            for (row, op) in kept.iter().zip(&ops) {
-                all[*row as usize] = *op;
-            }
-            all
-        };
-        let events = events(&|row| final_ops[row]);
+        let len = kept.rows.as_ref().map_or(batch.len(), Vec::len);
+        let events = self.events(&batch, &kept);
         let rows = Rows {
             columns,
-            len: kept.len(),
-            ids: (!whole).then(|| kept.clone()),
+            len,
+            ids: kept.rows.clone(),
             events: &events,
             table: self.source.id(),
             env: &env,
             wide: self.wide,
         };
-        let arrays = self.project(&rows, &batch, &kept)?;
-        let ops = ops
-            .into_iter()
-            .map(|op| if self.soft_delete && op == RowOp::Delete { RowOp::Insert } else { op });
+        let arrays = self.project(&rows, &batch)?;
+        let soft = |op: RowOp| {
+            if self.soft_delete && op == RowOp::Delete { RowOp::Insert } else { op }
+        };
         Ok(Some(ChangeBatch {
             schema: Arc::clone(&self.schema),
-            rows: self.record(arrays, kept.len())?,
-            ops: match batch.ops {
-                Ops::All(op) if op != RowOp::Delete => Ops::All(op),
-                _ => Ops::Each(ops.collect()),
+            rows: self.record(arrays, len)?,
+            ops: match kept.ops {
+                Ops::All(op) => Ops::All(soft(op)),
+                Ops::Each(ops) => Ops::Each(ops.into_iter().map(soft).collect()),
             },
-            ordinals: if whole {
-                batch.ordinals
-            } else {
-                Ordinals::Each(kept.iter().map(|row| batch.ordinals.at(*row as usize)).collect())
+            ordinals: match kept.rows {
+                None => batch.ordinals,
+                Some(rows) => Ordinals::Each(
+                    rows.iter().map(|row| batch.ordinals.at(*row as usize)).collect(),
+                ),
             },
             first_seq: batch.first_seq,
             txns: batch.txns,
         }))
     }
 
-    /// The rows that stay and what happened to each: an update of which only one image passes becomes a deletion or an
-    /// insertion.
-    #[allow(clippy::type_complexity)]
-    fn selected(
-        &self,
-        batch: &ChangeBatch,
-        env: &Env,
-        events: &dyn Fn(&dyn Fn(usize) -> RowOp) -> Vec<Event>,
-    ) -> Result<Option<(Vec<u32>, Vec<RowOp>)>> {
-        let Some(filter) = &self.filter else {
-            let rows = 0..batch.len() as u32;
-            return Ok(Some((
-                rows.collect(),
-                (0..batch.len()).map(|row| batch.ops.at(row)).collect(),
-            )));
-        };
-        let events = events(&|row| batch.ops.at(row));
+    /// What the metadata columns show of each row of the batch, when anything asks: the operations as the filter left
+    /// them.
+    fn events(&self, batch: &ChangeBatch, kept: &Kept) -> Vec<Event> {
+        let reads = |node: &Node| node.reads_events();
+        let computed = self
+            .outputs
+            .iter()
+            .any(|output| matches!(output, Output::Compute(node) if reads(node)));
+        if !computed && !self.filter.as_ref().is_some_and(reads) {
+            return Vec::new();
+        }
+        let mut ops: Vec<RowOp> = (0..batch.len()).map(|row| batch.ops.at(row)).collect();
+        for (at, row) in kept.rows.iter().flatten().enumerate() {
+            ops[*row as usize] = kept.ops.at(at);
+        }
+        let rows = batch.txn_of_rows().zip(ops);
+        rows.map(|(txn, op)| Event {
+            kind: kind(op),
+            op_ts: if op == RowOp::Read { 0 } else { txn.commit_ts_us.div_euclid(1000) },
+        })
+        .collect()
+    }
+
+    /// The rows that stay and what happened to each; none when none does. An update of which only one image passes
+    /// becomes a deletion or an insertion.
+    fn selected(&self, batch: &ChangeBatch, env: &Env) -> Result<Option<Kept>> {
+        let whole = Kept { rows: None, ops: batch.ops.clone() };
+        let Some(filter) = &self.filter else { return Ok(Some(whole)) };
+        let events = self.events(batch, &whole);
         let rows = Rows {
             columns: batch.rows.columns().to_vec(),
             len: batch.len(),
@@ -260,10 +265,17 @@ impl Program {
                 row += 1;
             }
         }
-        Ok((!kept.is_empty()).then_some((kept, ops)))
+        if kept.len() == batch.len() {
+            return Ok(Some(whole));
+        }
+        let ops = match batch.ops {
+            Ops::All(op) => Ops::All(op),
+            Ops::Each(_) => Ops::Each(ops),
+        };
+        Ok((!kept.is_empty()).then_some(Kept { rows: Some(kept), ops }))
     }
 
-    fn project(&self, rows: &Rows<'_>, batch: &ChangeBatch, kept: &[u32]) -> Result<Vec<ArrayRef>> {
+    fn project(&self, rows: &Rows<'_>, batch: &ChangeBatch) -> Result<Vec<ArrayRef>> {
         let mut arrays = Vec::with_capacity(self.outputs.len());
         for (output, column) in self.outputs.iter().zip(self.schema.columns()) {
             let failed =
@@ -276,12 +288,7 @@ impl Program {
                     }
                 },
                 Output::Compute(node) => {
-                    let message = |message| {
-                        failed(&RowFault {
-                            row: kept.first().map_or(0, |row| *row as usize),
-                            message,
-                        })
-                    };
+                    let message = |message| failed(&RowFault { row: rows.id(0), message });
                     let array = eval(node, rows)
                         .map_err(|fault| failed(&fault))?
                         .into_array(&node.ty, rows.len, self.wide)
@@ -290,7 +297,7 @@ impl Program {
                 }
             };
             if let (false, Some(row)) = (column.nullable, first_null(array.as_ref())) {
-                let row = kept.get(row).map_or(0, |row| *row as usize);
+                let row = rows.id(row);
                 let message = "the value is NULL, but the column is part of the key".to_owned();
                 return Err(failed(&RowFault { row, message }).hint(
                     "leave such rows out with a filter, or give the column a value with COALESCE",
@@ -376,13 +383,6 @@ fn kind(op: RowOp) -> &'static str {
         RowOp::UpdateAfter => "+U",
         RowOp::Delete => "-D",
     }
-}
-
-/// When each row was committed, in milliseconds; 0 for rows of the snapshot.
-fn commit_times(batch: &ChangeBatch) -> impl Fn(RowOp, usize) -> i64 + use<> {
-    let times: Vec<i64> =
-        batch.txn_of_rows().map(|txn| txn.commit_ts_us.div_euclid(1000)).collect();
-    move |op, row| if op == RowOp::Read { 0 } else { times.get(row).copied().unwrap_or(0) }
 }
 
 fn now() -> Moment {

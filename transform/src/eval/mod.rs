@@ -46,8 +46,12 @@ pub(crate) struct RowFault {
 }
 
 impl Rows<'_> {
-    fn id(&self, row: usize) -> usize {
-        self.ids.as_ref().map_or(row, |ids| ids[row] as usize)
+    /// The batch's row behind one of these.
+    pub(crate) fn id(&self, row: usize) -> usize {
+        match &self.ids {
+            Some(ids) => ids.get(row).map_or(0, |row| *row as usize),
+            None => row,
+        }
     }
 
     fn fault(&self, row: usize, message: String) -> RowFault {

@@ -100,10 +100,14 @@ fn concat(_: &[Node], _: Cx) -> Result<Built, Bad> {
 
 /// All values one after another; NULL is the word `null`.
 pub(crate) fn joined(args: &[Value<'_>]) -> String {
-    let mut out = String::new();
+    use std::fmt::Write;
+    let mut out = String::with_capacity(32);
     for arg in args {
         match arg {
             Value::Text(text) => out.push_str(text),
+            Value::Int(number) => {
+                let _ = write!(out, "{number}");
+            }
             other => out.push_str(&text::display(other)),
         }
     }

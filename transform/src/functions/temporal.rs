@@ -156,6 +156,7 @@ fn offset_at(zone: Tz, instant: Moment) -> i32 {
 fn formatted(pattern: &Pattern, value: &Value<'_>, zone: Tz) -> Result<String, String> {
     let at = shown(value, zone).and_then(c::naive).ok_or_else(range)?;
     let offset = match value {
+        _ if !pattern.shows_zone() => 0,
         Value::Instant(at) => offset_at(zone, *at),
         Value::Zoned(_, minutes) => i32::from(*minutes) * 60,
         _ => offset_at(zone, c::instant(c::moment(at), zone).ok_or_else(range)?),
