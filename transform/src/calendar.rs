@@ -36,10 +36,12 @@ pub(crate) fn instant(local: Moment, zone: Tz) -> Option<Moment> {
     let at = naive(local)?;
     let offset = match zone.offset_from_local_datetime(&at) {
         LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => offset.fix(),
-        LocalResult::None => match zone.offset_from_local_datetime(&(at - TimeDelta::days(1))) {
-            LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => offset.fix(),
-            LocalResult::None => return None,
-        },
+        LocalResult::None => {
+            match zone.offset_from_local_datetime(&at.checked_sub_signed(TimeDelta::days(1))?) {
+                LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => offset.fix(),
+                LocalResult::None => return None,
+            }
+        }
     };
     Some(Moment { secs: local.secs - i64::from(offset.local_minus_utc()), ..local })
 }

@@ -90,7 +90,7 @@ pub(crate) fn cast<'a>(env: &Env, value: &Value<'a>, to: &L) -> Result<Value<'a>
             };
             let limit = decimal::pow10(u32::from(*precision)).unwrap_or(i128::MAX);
             read.and_then(|(v, s)| decimal::rescale(v, s, *scale))
-                .filter(|v| v.abs() < limit)
+                .filter(|v| v.unsigned_abs() < limit.unsigned_abs())
                 .map_or(V::Null, |v| V::Decimal(v, *scale))
         }
         L::Date => match value {
@@ -228,7 +228,7 @@ pub(crate) fn midnight(days: i32) -> Moment {
 }
 
 pub(crate) fn days(at: Moment) -> i32 {
-    at.secs.div_euclid(c::DAY) as i32
+    at.secs.div_euclid(c::DAY).clamp(i32::MIN.into(), i32::MAX.into()) as i32
 }
 
 fn time_of(at: Moment) -> i64 {

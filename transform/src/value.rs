@@ -349,19 +349,25 @@ impl Writer {
                 Value::Null => b.append_null(),
                 Value::Decimal(v, s) => match crate::decimal::rescale(v, s, *scale) {
                     // A result that its type cannot hold is NULL, as Flink CDC's decimals have it.
-                    Some(v) if v.abs() < *limit => b.append_value(v),
+                    Some(v) if v.unsigned_abs() < limit.unsigned_abs() => b.append_value(v),
                     _ => b.append_null(),
                 },
                 other => return Err(mismatch(&other)),
             },
             Writer::Text(b) => match value {
                 Value::Null => b.append_null(),
-                Value::Text(v) => b.append_value(v),
+                Value::Text(v) => {
+                    room(b.values_slice().len(), v.len())?;
+                    b.append_value(v);
+                }
                 other => return Err(mismatch(&other)),
             },
             Writer::Bytes(b) => match value {
                 Value::Null => b.append_null(),
-                Value::Bytes(v) => b.append_value(v),
+                Value::Bytes(v) => {
+                    room(b.values_slice().len(), v.len())?;
+                    b.append_value(v);
+                }
                 other => return Err(mismatch(&other)),
             },
             Writer::Date(b) => plain!(b, Date),
@@ -397,6 +403,14 @@ impl Writer {
             Writer::Nanos(mut b) => Arc::new(b.finish()),
             Writer::Nested(ty, wide, values) => nested(&ty, wide, values)?,
         })
+    }
+}
+
+/// The texts of one column of a batch are counted in 32 bits.
+fn room(used: usize, more: usize) -> Result<(), String> {
+    match used.checked_add(more) {
+        Some(all) if all <= i32::MAX as usize => Ok(()),
+        _ => Err("the texts of one column of the batch exceed 2 GiB".to_owned()),
     }
 }
 

@@ -85,8 +85,13 @@ where
 /// The replacement is taken as it stands: `$1` is no group.
 fn replace(args: &[Node], _: Cx) -> Result<Built, Bad> {
     build(args, L::String, |regex, args| {
-        let new = regex::NoExpand(str_of(args, 2));
-        Ok(Value::text(regex.replace_all(str_of(args, 0), new).into_owned()))
+        let (text, new) = (str_of(args, 0), str_of(args, 2));
+        // Counting first costs a second search: only where the result might be large.
+        if text.len().saturating_add(1).saturating_mul(new.len()) > 1 << 20 {
+            let matches = regex.find_iter(text).count();
+            super::strings::within(text.len().saturating_add(matches.saturating_mul(new.len())))?;
+        }
+        Ok(Value::text(regex.replace_all(text, regex::NoExpand(new)).into_owned()))
     })
 }
 

@@ -86,7 +86,7 @@ fn byte_of(text: &str, at: usize) -> usize {
     text.char_indices().nth(at).map_or(text.len(), |(byte, _)| byte)
 }
 
-fn within(length: usize) -> Result<(), String> {
+pub(super) fn within(length: usize) -> Result<(), String> {
     if length > LIMIT {
         Err(format!("a text of {length} bytes is longer than a function may build"))
     } else {
@@ -130,11 +130,25 @@ fn char_length(_: &[Node], _: Cx) -> Result<Built, Bad> {
 }
 
 fn upper(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    strict(L::String, |_, args| Ok(Value::text(str_of(args, 0).to_uppercase())))
+    strict(L::String, |_, args| {
+        let text = str_of(args, 0);
+        Ok(Value::text(if text.is_ascii() {
+            text.to_ascii_uppercase()
+        } else {
+            text.to_uppercase()
+        }))
+    })
 }
 
 fn lower(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    strict(L::String, |_, args| Ok(Value::text(str_of(args, 0).to_lowercase())))
+    strict(L::String, |_, args| {
+        let text = str_of(args, 0);
+        Ok(Value::text(if text.is_ascii() {
+            text.to_ascii_lowercase()
+        } else {
+            text.to_lowercase()
+        }))
+    })
 }
 
 /// Takes characters of the second argument (blanks without it) off the ends.
@@ -239,7 +253,7 @@ fn replace(_: &[Node], _: Cx) -> Result<Built, Bad> {
         if old.is_empty() {
             return Ok(args[0].clone());
         }
-        within(text.len().saturating_add((text.len() / old.len()).saturating_mul(new.len())))?;
+        within(text.len().saturating_add(text.matches(old).count().saturating_mul(new.len())))?;
         Ok(Value::text(text.replace(old, new)))
     })
 }
