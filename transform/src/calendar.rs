@@ -150,3 +150,43 @@ pub(crate) fn difference(unit: Unit, a: Moment, b: Moment) -> Option<i64> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Moment {
+        moment(text.parse().expect("a time"))
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_read_as_java_reads_it() {
+        let zone = Tz::Europe__Berlin;
+        // 02:30 does not exist on that day: the clock went from 02:00 to 03:00.
+        assert_eq!(instant(at("2024-03-31T02:30:00"), zone), Some(at("2024-03-31T01:30:00")));
+        // 02:30 came twice: the first time in summer time.
+        assert_eq!(instant(at("2024-10-27T02:30:00"), zone), Some(at("2024-10-27T00:30:00")));
+        assert_eq!(local(at("2024-07-01T10:00:00"), zone), Some(at("2024-07-01T12:00:00")));
+    }
+
+    #[test]
+    fn months_are_whole() {
+        let months = |a, b| difference(Unit::Months(1), at(a), at(b));
+        assert_eq!(months("2024-01-31T00:00:00", "2024-02-29T00:00:00"), Some(0));
+        assert_eq!(months("2024-01-15T12:00:00", "2024-03-15T11:59:59"), Some(1));
+        assert_eq!(months("2024-03-15T12:00:00", "2024-01-15T12:00:01"), Some(-1));
+        assert_eq!(add_months(at("2024-01-31T10:00:00"), 1), Some(at("2024-02-29T10:00:00")));
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_panic() {
+        for secs in [i64::MIN, i64::MIN + 1, -8_334_601_228_800, 8_210_266_876_799, i64::MAX] {
+            let end = Moment { secs, nanos: 999_999_999 };
+            for zone in [Tz::UTC, Tz::Asia__Shanghai, Tz::America__Los_Angeles] {
+                let _ =
+                    (local(end, zone), instant(end, zone), add_months(end, 12), end.units(1000));
+                let _ = add_nanos(end, i128::from(i64::MAX) * 1_000_000_000);
+            }
+        }
+    }
+}

@@ -101,3 +101,51 @@ pub(crate) fn compare(a: i128, s: u8, b: i128, t: u8) -> std::cmp::Ordering {
         (_, None) => 0i128.cmp(&b.signum()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_read_and_written() {
+        for (text, digits) in [
+            ("1.50", Some((150, 2))),
+            ("-0.5", Some((-5, 1))),
+            ("+7", Some((7, 0))),
+            (".5", Some((5, 1))),
+            ("1.5e3", Some((1500, 0))),
+            ("15e-3", Some((15, 3))),
+            ("1e-60", Some((0, 0))),
+            ("", None),
+            (".", None),
+            ("1.2.3", None),
+            ("1e99", None),
+            ("é", None),
+        ] {
+            assert_eq!(parse(text), digits, "{text}");
+        }
+        assert_eq!(format(-5, 3), "-0.005");
+        assert_eq!(format(12345, 2), "123.45");
+    }
+
+    #[test]
+    fn rounding_goes_away_from_zero() {
+        assert_eq!(
+            [rescale(25, 1, 0), rescale(-25, 1, 0), rescale(24, 1, 0)],
+            [Some(3), Some(-3), Some(2)]
+        );
+        assert_eq!(rescale(i128::MAX, 0, 1), None);
+        assert_eq!([whole(-15, 1, false), whole(-15, 1, true), whole(15, 1, true)], [-2, -1, 2]);
+    }
+
+    #[test]
+    fn order_holds_across_scales_that_do_not_fit_together() {
+        let huge = 10i128.pow(37);
+        assert_eq!(compare(huge, 0, 1, 38), Ordering::Greater);
+        assert_eq!(compare(-huge, 0, 1, 38), Ordering::Less);
+        assert_eq!(compare(1, 38, huge, 0), Ordering::Less);
+        assert_eq!(compare(150, 2, 15, 1), Ordering::Equal);
+    }
+}

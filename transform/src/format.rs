@@ -371,3 +371,55 @@ pub(crate) fn parse_time(text: &str) -> Option<chrono::NaiveTime> {
         format!("{fraction:0<9}").parse().ok()?,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(pattern: &str) -> String {
+        let at = parse_iso("2024-03-05T21:07:09.123456789").expect("a time");
+        Pattern::new(pattern).expect(pattern).format(at, ("Asia/Kolkata", 19_800))
+    }
+
+    #[test]
+    fn letters_show_their_fields() {
+        for (pattern, text) in [
+            ("yyyy-MM-dd'T'HH:mm:ss.SSS", "2024-03-05T21:07:09.123"),
+            ("yy/M/d h:mm a", "24/3/5 9:07 PM"),
+            ("EEE, EEEE d MMM MMMM", "Tue, Tuesday 5 Mar March"),
+            ("D w Q", "65 10 1"),
+            ("SSSSSSSSS''S", "123456789'1"),
+            ("Z XXX X z", "+0530 +05:30 +05 Asia/Kolkata"),
+        ] {
+            assert_eq!(shown(pattern), text, "{pattern}");
+        }
+        assert!(Pattern::new("yyyy-bb").is_err());
+        assert!(Pattern::new("'open").is_err());
+    }
+
+    #[test]
+    fn texts_are_read_by_the_same_letters() {
+        let read = |pattern: &str, text: &str| {
+            let (at, offset) = Pattern::new(pattern).expect(pattern).parse(text, true)?;
+            Some((iso(crate::calendar::moment(at)), offset))
+        };
+        let some = |text: &str, offset| Some((text.to_owned(), offset));
+        assert_eq!(read("yyyyMMddHHmmss", "20240305210709"), some("2024-03-05T21:07:09", None));
+        assert_eq!(read("d MMM yyyy h:mm a", "5 Mar 2024 9:07 PM"), some("2024-03-05T21:07", None));
+        assert_eq!(
+            read("yyyy-MM-dd HH:mmXXX", "2024-03-05 21:07-04:00"),
+            some("2024-03-05T21:07", Some(-14_400))
+        );
+        assert_eq!(read("yy", "99"), some("1999-01-01T00:00", None));
+        for (pattern, text) in [
+            ("yyyy-MM-dd", "2024-13-01"),
+            ("yyyy-MM-dd", "2024-02-30"),
+            ("yyyy-MM-dd", "2024-02-03 "),
+            ("yyyy-MM-dd", "天-地-玄"),
+            ("MMM", "é"),
+            ("yyyy", "99999999999999999999"),
+        ] {
+            assert_eq!(read(pattern, text), None, "{text}");
+        }
+    }
+}

@@ -134,8 +134,10 @@ pub(crate) fn arith(op: Arith, a: &L, b: &L, mode: DecimalMode) -> Option<L> {
     if !matches!(wide, L::Decimal { .. }) {
         return Some(wide);
     }
-    let ((p, s), (q, t)) = (as_decimal(a)?, as_decimal(b)?);
     let max = mode.max();
+    // A column wider than the mode counts with the mode's width, as in Flink CDC's type system.
+    let bounded = |(precision, scale): (i32, i32)| (precision.min(max), scale);
+    let ((p, s), (q, t)) = (bounded(as_decimal(a)?), bounded(as_decimal(b)?));
     Some(match op {
         Arith::Add | Arith::Sub => {
             let scale = s.max(t);
@@ -163,5 +165,36 @@ pub(crate) fn computed(ty: &L) -> L {
         L::TimestampLtz(p) => L::TimestampLtz((*p).min(3)),
         L::TimestampTz(p) => L::TimestampTz((*p).min(3)),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dec(precision: u8, scale: u8) -> L {
+        L::Decimal { precision, scale }
+    }
+
+    #[test]
+    fn decimal_results_have_the_documented_width() {
+        let full = DecimalMode::UpTo38;
+        assert_eq!(arith(Arith::Add, &dec(20, 2), &dec(1, 0), full), Some(dec(21, 2)));
+        assert_eq!(arith(Arith::Mul, &dec(20, 2), &L::Int, full), Some(dec(30, 2)));
+        assert_eq!(arith(Arith::Div, &dec(10, 0), &dec(1, 0), full), Some(dec(16, 6)));
+        assert_eq!(arith(Arith::Mul, &dec(38, 10), &dec(38, 10), full), Some(dec(38, 20)));
+        let small = DecimalMode::UpTo19;
+        assert_eq!(arith(Arith::Add, &dec(20, 2), &dec(1, 0), small), Some(dec(19, 2)));
+        assert_eq!(arith(Arith::Add, &dec(5, 2), &L::Double, small), Some(L::Double));
+        assert_eq!(arith(Arith::Add, &L::String, &L::Int, small), None);
+    }
+
+    #[test]
+    fn common_types_lose_nothing() {
+        let mode = DecimalMode::UpTo38;
+        assert_eq!(common(&L::TinyInt, &L::BigInt, mode), Some(L::BigInt));
+        assert_eq!(common(&L::BigInt, &dec(5, 2), mode), Some(dec(21, 2)));
+        assert_eq!(common(&L::Char(3), &L::VarChar(5), mode), Some(L::String));
+        assert_eq!(common(&L::Date, &L::Int, mode), None);
     }
 }
