@@ -119,14 +119,19 @@ impl Program {
                 format!("CASE{} ELSE {} END", whens.collect::<String>(), self.shown(otherwise))
             }
             Op::Coalesce(nodes) => format!("COALESCE({})", list(nodes)),
-            Op::Call { name, args, .. } => {
-                match (name.chars().all(char::is_alphanumeric), &args[..]) {
-                    (false, [a, b]) if !name.contains('_') && name != "[]" => {
-                        format!("({} {name} {})", self.shown(a), self.shown(b))
-                    }
-                    _ => format!("{name}({}) {}", list(args), node.ty),
+            Op::Call { name, args, .. } => match (name.split_once(" AS "), &args[..]) {
+                (Some((cast, ty)), [value]) => format!("{cast}({} AS {ty})", self.shown(value)),
+                (_, [value]) if name.starts_with("IS ") => {
+                    format!("({} {name})", self.shown(value))
                 }
-            }
+                (_, [whole, index]) if name == "[]" => {
+                    format!("{}[{}]", self.shown(whole), self.shown(index))
+                }
+                (_, [a, b]) if !name.contains('_') && !name.chars().all(char::is_alphanumeric) => {
+                    format!("({} {name} {})", self.shown(a), self.shown(b))
+                }
+                _ => format!("{name}({})", list(args)),
+            },
         }
     }
 
