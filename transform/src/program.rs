@@ -10,7 +10,7 @@ use arrow_schema::{Field, Schema};
 use cdc_api::{ChangeBatch, Error, Op as RowOp, Ops, Ordinals, Result, TableSchema};
 
 use crate::{
-    Context,
+    Context, SqlFault,
     eval::{Event, RowFault, Rows, booleans, eval, first_null},
     node::{Env, Node, Op},
     text, types,
@@ -47,6 +47,7 @@ pub struct Program {
     outputs: Vec<Output>,
     filter: Option<Node>,
     soft_delete: bool,
+    warnings: Vec<SqlFault>,
     zone: chrono_tz::Tz,
     wide: bool,
 }
@@ -59,9 +60,10 @@ impl Program {
         filter: Option<Node>,
         soft_delete: bool,
         context: &Context,
+        warnings: Vec<SqlFault>,
     ) -> Self {
         let (zone, wide) = (context.zone, context.wide_timestamps);
-        Program { source, schema, outputs, filter, soft_delete, zone, wide }
+        Program { source, schema, outputs, filter, soft_delete, warnings, zone, wide }
     }
 
     /// The output table's schema. Columns that pass through keep their ids.
@@ -72,6 +74,11 @@ impl Program {
     /// The schema it was compiled for.
     pub fn source(&self) -> &Arc<TableSchema> {
         &self.source
+    }
+
+    /// What is right but hardly meant: a comparison that can never be TRUE, a `%` in a regular expression.
+    pub fn warnings(&self) -> &[SqlFault] {
+        &self.warnings
     }
 
     /// The plan, a line per output column and one for the filter.

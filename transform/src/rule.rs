@@ -126,8 +126,10 @@ impl Rule {
             projected: Vec::new(),
             depth: 0,
             level: 0,
+            doubts: Vec::new(),
         };
         let outputs = project(text, &mut planner, &mut faults);
+        let mut doubts = warnings(Part::Projection, &mut planner);
         planner.projected =
             outputs.iter().map(|(name, node)| (name.clone(), node.clone())).collect();
         let filter =
@@ -137,6 +139,7 @@ impl Rule {
                     .and_then(|node| planner.condition(node));
                 node.map_err(|fault| faults.push(SqlFault::new(Part::Filter, fault))).ok()
             });
+        doubts.extend(warnings(Part::Filter, &mut planner));
         let schema = schema(text, source, &outputs, &mut faults);
         match schema {
             Some(schema) if faults.is_empty() => Ok(Program::new(
@@ -146,10 +149,16 @@ impl Rule {
                 filter,
                 text.soft_delete,
                 context,
+                doubts,
             )),
             _ => Err(faults),
         }
     }
+}
+
+/// The planner's doubts about one text.
+fn warnings(part: Part, planner: &mut Planner<'_>) -> Vec<SqlFault> {
+    planner.doubts.drain(..).map(|fault| SqlFault::new(part, fault)).collect()
 }
 
 impl Planner<'_> {

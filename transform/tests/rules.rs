@@ -324,3 +324,26 @@ fn a_plan_can_be_read() {
     assert!(text.contains("filter: (amount > 3)"), "{text}");
     assert!(text.contains("status STRING: UPPER(status)"), "{text}");
 }
+
+#[test]
+fn what_is_hardly_meant_is_told() {
+    let program = compile(None, Some("id = 5 OR status LIKE 'a%' OR id IN (7) OR amount = 5"))
+        .expect("a rule");
+    let warnings: Vec<(usize, &str)> = program
+        .warnings()
+        .iter()
+        .map(|warning| (warning.offset, warning.message.as_str()))
+        .collect();
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert_eq!(warnings[0], (0, "BIGINT is never equal to INT"));
+    assert!(
+        program.warnings()[0]
+            .hint
+            .as_deref()
+            .is_some_and(|hint| hint.contains("CAST the INT AS BIGINT"))
+    );
+    assert_eq!(
+        program.warnings().iter().map(|warning| warning.part).collect::<Vec<_>>(),
+        [Part::Filter; 3]
+    );
+}

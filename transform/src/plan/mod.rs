@@ -34,6 +34,8 @@ pub(crate) struct Planner<'p> {
     pub(crate) depth: usize,
     /// How deep the planner stands in the tree, macros included.
     pub(crate) level: usize,
+    /// What is right but hardly meant.
+    pub(crate) doubts: Vec<Fault>,
 }
 
 /// A user-defined function: an expression with parameters.

@@ -84,6 +84,7 @@ impl Planner<'_> {
                 for item in list {
                     let item = self.plan(item)?;
                     self.comparable(&args[0], &item, item.at)?;
+                    self.doubt_equality(&args[0], &item, item.at);
                     same.push(compare::same_box(&args[0].ty, &item.ty));
                     args.push(item);
                 }
@@ -219,10 +220,24 @@ impl Planner<'_> {
         Ok(node)
     }
 
+    /// Two number types that are never equal.
+    fn doubt_equality(&mut self, left: &Node, right: &Node, at: Span) {
+        if left.is_null() || right.is_null() || compare::same_box(&left.ty, &right.ty) {
+            return;
+        }
+        let (of, to) = if right.as_int().is_some() { (right, left) } else { (left, right) };
+        let text = format!("{} is never equal to {}", left.ty, right.ty);
+        let hint = format!("= looks at the type too: CAST the {} AS {}", of.ty, to.ty);
+        self.doubts.push(Fault::new(at, text).hint(hint));
+    }
+
     /// Comparisons have two values: with a NULL they are FALSE, and `<>` is TRUE.
-    fn comparison(&self, op: Binary, left: Node, right: Node, at: Span) -> Result<Node, Fault> {
+    fn comparison(&mut self, op: Binary, left: Node, right: Node, at: Span) -> Result<Node, Fault> {
         self.comparable(&left, &right, at)?;
         let boxed = compare::same_box(&left.ty, &right.ty);
+        if matches!(op, Binary::Eq | Binary::Ne) {
+            self.doubt_equality(&left, &right, at);
+        }
         let kernel = Kernel::new(move |_, args| {
             let order = compare::order(&args[0], &args[1]);
             Ok(Value::Bool(match op {
@@ -349,6 +364,12 @@ impl Planner<'_> {
                 compare::regex(pattern)
             }
         };
+        if !escaped && !similar && args[1].as_text().is_some_and(|pattern| pattern.contains('%')) {
+            let text = "% has no meaning in LIKE without ESCAPE, which is a regular expression";
+            self.doubts.push(
+                Fault::new(args[1].at, text).hint("write .* for any text, or add ESCAPE '$'"),
+            );
+        }
         let escape_text = args.get(2).map(Node::as_text);
         let fixed = match (args[1].as_text(), escape_text) {
             (Some(pattern), None) => Some(compile(pattern, None)),
