@@ -84,7 +84,19 @@ fn exact<'a>(
     precision: u8,
     scale: u8,
 ) -> Result<Value<'a>, String> {
-    let (Some((a, s)), Some((b, t))) = (parts(a), parts(b)) else { return Ok(Value::Null) };
+    let (Some(a), Some(b)) = (parts(a), parts(b)) else { return Ok(Value::Null) };
+    let result = decimals(op, a, b, precision, scale)?;
+    Ok(result.map_or(Value::Null, |v| Value::Decimal(v, scale)))
+}
+
+/// The digits of a decimal result at its scale; none when its precision cannot hold them.
+pub(crate) fn decimals(
+    op: Arith,
+    (a, s): (i128, u8),
+    (b, t): (i128, u8),
+    precision: u8,
+    scale: u8,
+) -> Result<Option<i128>, String> {
     let common = s.max(t);
     let both = || Some((decimal::rescale(a, s, common)?, decimal::rescale(b, t, common)?));
     let result = match op {
@@ -111,7 +123,5 @@ fn exact<'a>(
         }
     };
     let limit = decimal::pow10(precision.into()).unwrap_or(i128::MAX);
-    Ok(result
-        .filter(|v| v.unsigned_abs() < limit.unsigned_abs())
-        .map_or(Value::Null, |v| Value::Decimal(v, scale)))
+    Ok(result.filter(|v| v.unsigned_abs() < limit.unsigned_abs()))
 }

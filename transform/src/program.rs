@@ -137,6 +137,10 @@ impl Program {
                 (_, [a, b]) if !name.contains('_') && !name.chars().all(char::is_alphanumeric) => {
                     format!("({} {name} {})", self.shown(a), self.shown(b))
                 }
+                _ if name == "||" => {
+                    let args: Vec<String> = args.iter().map(|arg| self.shown(arg)).collect();
+                    format!("({})", args.join(" || "))
+                }
                 _ => format!("{name}({})", list(args)),
             },
         }

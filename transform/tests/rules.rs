@@ -303,6 +303,10 @@ fn whole_columns_and_single_rows_agree() {
         ),
         ("amount * 3", "CAST(CAST(amount AS DECIMAL(10, 0)) * CAST(3 AS DECIMAL(1, 0)) AS INT)"),
         ("amount % 5", "CAST(CAST(amount AS DECIMAL(10, 0)) % CAST(5 AS DECIMAL(1, 0)) AS INT)"),
+        (
+            "(amount + 0.25) * 1.5",
+            "TRY_CAST((CAST(amount AS DOUBLE) + 0.25e0) * 1.5e0 AS DECIMAL(15, 3))",
+        ),
         ("amount > 3", "CAST(amount AS DECIMAL(10, 0)) > CAST(3 AS DECIMAL(10, 0))"),
         ("amount <> 5", "CAST(amount AS DECIMAL(10, 0)) <> CAST(5 AS DECIMAL(10, 0))"),
         ("status = 'b'", "status IN ('b')"),

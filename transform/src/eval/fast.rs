@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray,
+    builder::PrimitiveBuilder,
     cast::AsArray,
-    types::{Float64Type, Int32Type, Int64Type},
+    types::{Decimal128Type, Float64Type, Int32Type, Int64Type},
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
@@ -20,6 +21,9 @@ pub(super) fn apply(fast: Fast, cols: &[Col], ty: &L) -> Option<Col> {
     let array = match (fast, ty) {
         (Fast::Arith(op), L::Int) => integers::<Int32Type>(op, left, right)?,
         (Fast::Arith(op), L::BigInt) => integers::<Int64Type>(op, left, right)?,
+        (Fast::Arith(op), L::Decimal { precision, scale }) => {
+            decimals(op, left, right, *precision, *scale)?
+        }
         (Fast::Arith(op), L::Double) => doubles(op, left, right)?,
         (Fast::Compare(op), _) => compared(op, left, right)?,
         _ => return None,
@@ -130,6 +134,68 @@ fn doubles(op: Arith, left: &Col, right: &Col) -> Option<ArrayRef> {
     };
     let out: Vec<f64> = (0..len).map(compute).collect();
     Some(Arc::new(PrimitiveArray::<Float64Type>::new(ScalarBuffer::from(out), nulls)))
+}
+
+/// One side of decimal arithmetic: its digits and their scale.
+enum Exact<'c> {
+    Decimal(&'c PrimitiveArray<Decimal128Type>, u8),
+    Int(&'c PrimitiveArray<Int32Type>),
+    BigInt(&'c PrimitiveArray<Int64Type>),
+    Number(i128, u8),
+}
+
+impl<'c> Exact<'c> {
+    fn new(col: &'c Col) -> Option<Self> {
+        match col {
+            Col::Const(Value::Decimal(v, scale)) => Some(Exact::Number(*v, *scale)),
+            Col::Const(Value::Int(v)) => Some(Exact::Number((*v).into(), 0)),
+            Col::Const(_) => None,
+            Col::Array(array) => match array.data_type() {
+                DataType::Decimal128(_, scale) => {
+                    Some(Exact::Decimal(array.as_primitive(), u8::try_from(*scale).ok()?))
+                }
+                DataType::Int32 => Some(Exact::Int(array.as_primitive())),
+                DataType::Int64 => Some(Exact::BigInt(array.as_primitive())),
+                _ => None,
+            },
+        }
+    }
+    fn array(&self) -> Option<&dyn Array> {
+        match self {
+            Exact::Decimal(array, _) => Some(array),
+            Exact::Int(array) => Some(array),
+            Exact::BigInt(array) => Some(array),
+            Exact::Number(..) => None,
+        }
+    }
+    fn at(&self, row: usize) -> (i128, u8) {
+        match self {
+            Exact::Decimal(array, scale) => (array.values()[row], *scale),
+            Exact::Int(array) => (array.values()[row].into(), 0),
+            Exact::BigInt(array) => (array.values()[row].into(), 0),
+            Exact::Number(v, scale) => (*v, *scale),
+        }
+    }
+}
+
+/// None on a division by zero: the general way then names the row.
+fn decimals(op: Arith, left: &Col, right: &Col, precision: u8, scale: u8) -> Option<ArrayRef> {
+    let (a, b) = (Exact::new(left)?, Exact::new(right)?);
+    let len = a.array().or(b.array())?.len();
+    let nulls =
+        NullBuffer::union(a.array().and_then(Array::nulls), b.array().and_then(Array::nulls));
+    let mut out = PrimitiveBuilder::<Decimal128Type>::with_capacity(len)
+        .with_data_type(DataType::Decimal128(precision, scale as i8));
+    for row in 0..len {
+        if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            out.append_null();
+        } else {
+            out.append_option(
+                crate::arith::decimals(op, a.at(row), b.at(row), precision, scale).ok()?,
+            );
+        }
+    }
+    Some(Arc::new(out.finish()))
 }
 
 fn compared(op: Binary, left: &Col, right: &Col) -> Option<ArrayRef> {

@@ -12,6 +12,8 @@ use crate::{
     value::Value,
 };
 
+const CONCAT: &str = "||";
+
 /// A call node over a closure.
 fn call(
     name: impl Into<String>,
@@ -184,8 +186,14 @@ impl Planner<'_> {
                 return Ok(Node { op, ty: L::Boolean, nullable: true, at });
             }
             Binary::Concat => {
+                // A chain is one call: no text is built but the last.
+                let mut args = match left.op {
+                    Op::Call { ref name, ref args, .. } if name == CONCAT => args.clone(),
+                    _ => vec![left],
+                };
+                args.push(right);
                 let kernel = Kernel::new(|_, args| Ok(Value::text(crate::functions::joined(args))));
-                return Ok(call("||", vec![left, right], false, L::String, at, kernel));
+                return Ok(call(CONCAT, args, false, L::String, at, kernel));
             }
             Binary::Add => Arith::Add,
             Binary::Sub => Arith::Sub,
