@@ -1,0 +1,1 @@
+//! Statements against a tracker, one table-driven check.
