@@ -154,8 +154,7 @@ impl Follower {
 
     /// Begins again from what the server says, so that one difference is told once.
     async fn mend(&mut self) -> Outcome {
-        let ids: Vec<TableId> =
-            self.tracker.tables().map(|table| table.meta.id.clone()).collect();
+        let ids: Vec<TableId> = self.tracker.tables().map(|table| table.meta.id.clone()).collect();
         for id in ids {
             self.tracker.remove(&id);
         }
@@ -225,9 +224,10 @@ fn compare(real: &Definition, tracked: &Definition, flavor: Flavor) -> Vec<Strin
         let (mut real, mut tracked) = (real.clone(), tracked.clone());
         let is_expression = match flavor {
             Flavor::MySql => tracked.extra.contains("DEFAULT_GENERATED"),
-            Flavor::MariaDb => real.default.as_deref().is_some_and(|text| {
-                !text.starts_with('\'') && text.contains(['(', '`', '+', '*'])
-            }),
+            Flavor::MariaDb => real
+                .default
+                .as_deref()
+                .is_some_and(|text| !text.starts_with('\'') && text.contains(['(', '`', '+', '*'])),
         };
         if is_expression && real.default.is_some() == tracked.default.is_some() {
             (real.default, tracked.default) = (None, None);
@@ -307,7 +307,9 @@ async fn random(kind: ServerKind) -> Outcome {
     let server = Server::shared(kind).await?;
     let mut follower = Follower::start(server).await?;
     let mut found = Vec::new();
-    follower.step("CREATE TABLE r (c0 INT PRIMARY KEY, c1 VARCHAR(20), c2 TEXT)", &mut found).await?;
+    follower
+        .step("CREATE TABLE r (c0 INT PRIMARY KEY, c1 VARCHAR(20), c2 TEXT)", &mut found)
+        .await?;
     let mut accepted = 0;
     for _ in 0..RANDOM_STATEMENTS {
         let clauses: Vec<String> = (0..=random.below(3)).map(|_| clause(&mut random)).collect();
@@ -322,10 +324,28 @@ async fn random(kind: ServerKind) -> Outcome {
 /// A clause that the server may or may not accept.
 fn clause(random: &mut Random) -> String {
     const TYPES: [&str; 22] = [
-        "INT", "BIGINT UNSIGNED", "TINYINT(1)", "SMALLINT ZEROFILL", "DECIMAL(12,4)", "FLOAT",
-        "DOUBLE", "VARCHAR(30)", "VARCHAR(30) CHARACTER SET latin1", "CHAR(4) BINARY", "TEXT",
-        "TINYTEXT", "BLOB", "VARBINARY(9)", "ENUM('x','y')", "SET('x','y','z')", "DATE",
-        "DATETIME(3)", "TIMESTAMP(2) NULL", "TIME", "BIT(3)", "JSON",
+        "INT",
+        "BIGINT UNSIGNED",
+        "TINYINT(1)",
+        "SMALLINT ZEROFILL",
+        "DECIMAL(12,4)",
+        "FLOAT",
+        "DOUBLE",
+        "VARCHAR(30)",
+        "VARCHAR(30) CHARACTER SET latin1",
+        "CHAR(4) BINARY",
+        "TEXT",
+        "TINYTEXT",
+        "BLOB",
+        "VARBINARY(9)",
+        "ENUM('x','y')",
+        "SET('x','y','z')",
+        "DATE",
+        "DATETIME(3)",
+        "TIMESTAMP(2) NULL",
+        "TIME",
+        "BIT(3)",
+        "JSON",
     ];
     const ATTRIBUTES: [&str; 6] =
         ["", " NOT NULL", " NULL", " COMMENT 'it''s'", " UNIQUE", " INVISIBLE"];

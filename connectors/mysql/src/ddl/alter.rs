@@ -8,10 +8,7 @@ use super::{
     statement::{Clause, Place, TableOptions, TextSpec},
 };
 
-pub(super) fn clauses(
-    cursor: &mut Cursor<'_>,
-    session: &Session,
-) -> Result<Vec<Clause>, Fault> {
+pub(super) fn clauses(cursor: &mut Cursor<'_>, session: &Session) -> Result<Vec<Clause>, Fault> {
     let mut clauses = Vec::new();
     wait(cursor)?;
     while !cursor.is_end() {
@@ -142,11 +139,7 @@ fn skip_rest(cursor: &mut Cursor<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn add(
-    cursor: &mut Cursor<'_>,
-    session: &Session,
-    clauses: &mut Vec<Clause>,
-) -> Result<(), Fault> {
+fn add(cursor: &mut Cursor<'_>, session: &Session, clauses: &mut Vec<Clause>) -> Result<(), Fault> {
     if create::is_index(cursor) {
         clauses.push(create::index(cursor)?.map_or(Clause::Nothing, Clause::AddIndex));
         return Ok(());
@@ -280,4 +273,3 @@ fn rename(cursor: &mut Cursor<'_>) -> Result<Clause, Fault> {
     }
     Ok(Clause::Rename(cursor.name()?))
 }
-

@@ -9,15 +9,10 @@ use cdc_api::TableId;
 use super::{
     Definition, Index, IndexPart, Session, collation,
     definition::{PRIMARY, same_name},
-    statement::{
-        Clause, ColumnSpec, IndexKind, IndexSpec, Place, TableOptions, TextSpec,
-    },
+    statement::{Clause, ColumnSpec, IndexKind, IndexSpec, Place, TableOptions, TextSpec},
     typing,
 };
-use crate::{
-    metadata::{ColumnMeta, TableMeta},
-
-};
+use crate::metadata::{ColumnMeta, TableMeta};
 
 /// Columns of one table; the servers allow fewer.
 const COLUMNS_MAX: usize = 8192;
@@ -71,7 +66,9 @@ pub(super) fn defined(
 
 fn resolve_table(text: &TextSpec, base: Option<&str>, session: &Session) -> Result<String, String> {
     if text.charset.as_deref() == Some("default") {
-        return base.map(str::to_owned).ok_or_else(|| "its database's collation is not known".into());
+        return base
+            .map(str::to_owned)
+            .ok_or_else(|| "its database's collation is not known".into());
     }
     collation::resolve(text, base, session)
         .ok_or_else(|| format!("its collation cannot be told ({text:?})"))
@@ -145,10 +142,10 @@ fn add_index(table: &mut Definition, spec: &IndexSpec) -> Result<(), String> {
             table.indexes.retain(|index| !same_name(&index.name, &name));
         }
     }
-    let parts = spec.parts.iter().map(|(column, prefix)| IndexPart {
-        column: column.clone(),
-        prefix: *prefix,
-    });
+    let parts = spec
+        .parts
+        .iter()
+        .map(|(column, prefix)| IndexPart { column: column.clone(), prefix: *prefix });
     table.indexes.push(Index {
         name,
         unique: spec.kind != IndexKind::Other,
@@ -248,7 +245,8 @@ pub(super) fn altered(
                 let column = describe_in(&table, before, spec, name, session)?;
                 put(&mut slots, Slot { id, column }, Some(place))?;
             }
-            Clause::Change { from, if_exists, .. } | Clause::RenameColumn { from, if_exists, .. }
+            Clause::Change { from, if_exists, .. }
+            | Clause::RenameColumn { from, if_exists, .. }
                 if !found && !if_exists =>
             {
                 return Err(format!("column `{from}` is not known"));
@@ -256,12 +254,12 @@ pub(super) fn altered(
             Clause::DropColumn(name, false) if !dropped.iter().any(|one| same_name(one, name)) => {
                 return Err(format!("column `{name}` is not known"));
             }
-            Clause::SetDefault { column, if_exists: false, .. } | Clause::DropDefault(column, false)
+            Clause::SetDefault { column, if_exists: false, .. }
+            | Clause::DropDefault(column, false)
                 if !found =>
             {
                 // A column that the same statement adds or renames may be meant.
-                let Some(slot) =
-                    slots.iter_mut().find(|slot| same_name(&slot.column.name, column))
+                let Some(slot) = slots.iter_mut().find(|slot| same_name(&slot.column.name, column))
                 else {
                     return Err(format!("column `{column}` is not known"));
                 };
@@ -278,8 +276,7 @@ pub(super) fn altered(
     if slots.len() > COLUMNS_MAX {
         return Err("it has too many columns".into());
     }
-    (table.ids, table.meta.columns) =
-        slots.into_iter().map(|slot| (slot.id, slot.column)).unzip();
+    (table.ids, table.meta.columns) = slots.into_iter().map(|slot| (slot.id, slot.column)).unzip();
     indexes(&mut table, clauses, &dropped, &renames)?;
     table.settle(flavor);
     Ok(table)
@@ -294,8 +291,7 @@ fn describe_in(
     session: &Session,
 ) -> Result<ColumnMeta, String> {
     let at = before.position(old_name).unwrap_or_default();
-    let first =
-        !before.meta.columns.iter().take(at).any(|column| column.data_type == "timestamp");
+    let first = !before.meta.columns.iter().take(at).any(|column| column.data_type == "timestamp");
     typing::described(spec, table.collation.as_deref(), session, first)
 }
 
@@ -331,10 +327,12 @@ fn table_clauses(
                     };
                     let charset_only = options.text.collation.is_none();
                     let new = resolve_table(&options.text, base.as_deref().or(database), session)?;
-                    let agrees = converted.is_none() && charset_only && clauses.iter().any(|other| {
-                        matches!(other, Clause::Options(TableOptions { text, .. })
+                    let agrees = converted.is_none()
+                        && charset_only
+                        && clauses.iter().any(|other| {
+                            matches!(other, Clause::Options(TableOptions { text, .. })
                             if text.collation.is_some() && text.charset.is_none())
-                    });
+                        });
                     if !agrees || table.collation.is_none() {
                         table.collation = Some(new);
                     }
@@ -412,4 +410,3 @@ fn indexes(
     }
     Ok(())
 }
-

@@ -17,16 +17,33 @@ pub enum Interest {
 }
 
 /// Words behind a verb that stand ahead of the object's kind.
-const BEFORE_KIND: [&str; 9] = [
-    "OR", "REPLACE", "ONLINE", "OFFLINE", "IGNORE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR",
-];
+const BEFORE_KIND: [&str; 9] =
+    ["OR", "REPLACE", "ONLINE", "OFFLINE", "IGNORE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR"];
 /// Words of `SET STATEMENT … FOR` that are read until its statement begins.
 const SET_TOKENS_MAX: usize = 4096;
 
 /// Looks at the first words.
 pub fn classify(session: &Session, text: &[u8]) -> Interest {
     let lead = text.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != 0);
-    if !matches!(lead, Some(b'c' | b'C' | b'a' | b'A' | b'd' | b'D' | b'r' | b'R' | b't' | b'T' | b's' | b'S' | b'/' | b'-' | b'#')) {
+    if !matches!(
+        lead,
+        Some(
+            b'c' | b'C'
+                | b'a'
+                | b'A'
+                | b'd'
+                | b'D'
+                | b'r'
+                | b'R'
+                | b't'
+                | b'T'
+                | b's'
+                | b'S'
+                | b'/'
+                | b'-'
+                | b'#'
+        )
+    ) {
         return Interest::Nothing;
     }
     let mut lexer = Lexer::new(

@@ -128,8 +128,7 @@ fn type_spec(cursor: &mut Cursor<'_>, session: &Session) -> Result<TypeSpec, Fau
         }
         "nchar" => {
             national(&mut ty);
-            let varying =
-                cursor.take("VARYING") || cursor.take_any(&["VARCHAR", "VARCHARACTER"]);
+            let varying = cursor.take("VARYING") || cursor.take_any(&["VARCHAR", "VARCHARACTER"]);
             ty.name = if varying { "varchar" } else { "char" }.into();
         }
         "nvarchar" => {

@@ -76,8 +76,7 @@ pub(super) fn is_index(cursor: &Cursor<'_>) -> bool {
         "CONSTRAINT",
         "FOREIGN",
         "CHECK",
-    ]) || cursor.is_word("VECTOR")
-        && (cursor.is_word_at(1, "INDEX") || cursor.is_word_at(1, "KEY"))
+    ]) || cursor.is_word("VECTOR") && (cursor.is_word_at(1, "INDEX") || cursor.is_word_at(1, "KEY"))
 }
 
 /// An index; none for a check.
@@ -273,7 +272,15 @@ pub(super) fn table_option(
 /// Values of options that may stand without `=`.
 fn is_value(word: &str) -> bool {
     [
-        "DEFAULT", "DYNAMIC", "COMPACT", "COMPRESSED", "REDUNDANT", "FIXED", "NO", "FIRST", "LAST",
+        "DEFAULT",
+        "DYNAMIC",
+        "COMPACT",
+        "COMPRESSED",
+        "REDUNDANT",
+        "FIXED",
+        "NO",
+        "FIRST",
+        "LAST",
         "PAGE",
     ]
     .iter()
@@ -281,10 +288,7 @@ fn is_value(word: &str) -> bool {
 }
 
 /// `[DEFAULT] CHARACTER SET [=] x`, `[DEFAULT] COLLATE [=] x`, if one begins here.
-pub(super) fn charset_option(
-    cursor: &mut Cursor<'_>,
-    text: &mut TextSpec,
-) -> Result<bool, Fault> {
+pub(super) fn charset_option(cursor: &mut Cursor<'_>, text: &mut TextSpec) -> Result<bool, Fault> {
     let mark = cursor.mark();
     cursor.take("DEFAULT");
     if cursor.take("CHARSET")

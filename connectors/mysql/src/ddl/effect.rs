@@ -251,8 +251,13 @@ fn widens(was: &ColumnMeta, column: &ColumnMeta) -> bool {
         (Time { fraction: a }, Time { fraction: b })
         | (Datetime { fraction: a }, Datetime { fraction: b })
         | (Timestamp { fraction: a }, Timestamp { fraction: b }) => b >= a,
-        (Char { length: a } | VarChar { length: a }, Char { length: b } | VarChar { length: b }) => {
-            b >= a && !(matches!(Kind::of(column), Ok(Char { .. })) && !matches!(Kind::of(was), Ok(Char { .. })))
+        (
+            Char { length: a } | VarChar { length: a },
+            Char { length: b } | VarChar { length: b },
+        ) => {
+            b >= a
+                && !(matches!(Kind::of(column), Ok(Char { .. }))
+                    && !matches!(Kind::of(was), Ok(Char { .. })))
         }
         (Char { .. } | VarChar { .. }, Text { .. }) => {
             let widest = column.charset.as_deref().and_then(collation::widths);

@@ -212,12 +212,9 @@ fn temporal(text: &str, kind: &str, fraction: u8) -> String {
     let date = match (kind, parts(date, '-').as_deref()) {
         ("time", _) => String::new(),
         (_, Some([year, month, day])) => format!("{year:04}-{month:02}-{day:02}"),
-        (_, Some([packed])) if date.len() == 8 => format!(
-            "{:04}-{:02}-{:02}",
-            packed / 10_000,
-            packed / 100 % 100,
-            packed % 100
-        ),
+        (_, Some([packed])) if date.len() == 8 => {
+            format!("{:04}-{:02}-{:02}", packed / 10_000, packed / 100 % 100, packed % 100)
+        }
         _ => return text.to_owned(),
     };
     if kind == "date" {
@@ -266,7 +263,11 @@ mod tests {
             column.scale = Some(2);
         }
         assert_eq!(printed(&default, &column, Flavor::MySql).as_deref(), Some(mysql), "{spelled}");
-        assert_eq!(printed(&default, &column, Flavor::MariaDb).as_deref(), Some(maria), "{spelled}");
+        assert_eq!(
+            printed(&default, &column, Flavor::MariaDb).as_deref(),
+            Some(maria),
+            "{spelled}"
+        );
     }
 
     #[test]

@@ -31,7 +31,8 @@ impl Dialect {
         let (major, minor, patch) = self.version;
         let own = u32::from(major) * 10_000 + u32::from(minor) * 100 + u32::from(patch);
         // MariaDB leaves out what is written for the MySQL versions that it has never followed.
-        let foreign = self.flavor == Flavor::MariaDb && !maria && (50_700..=99_999).contains(&number);
+        let foreign =
+            self.flavor == Flavor::MariaDb && !maria && (50_700..=99_999).contains(&number);
         number <= own && !foreign
     }
 }
@@ -113,7 +114,8 @@ impl Session {
                 _ => return None,
             };
             let value = behind.get(..length)?;
-            let number = |at: usize| Some(u16::from_le_bytes([*value.get(at)?, *value.get(at + 1)?]));
+            let number =
+                |at: usize| Some(u16::from_le_bytes([*value.get(at)?, *value.get(at + 1)?]));
             match code {
                 1 => self.sql_mode = u64::from_le_bytes(value.try_into().ok()?),
                 4 => {

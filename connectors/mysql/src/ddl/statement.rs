@@ -5,12 +5,20 @@ use super::cursor::Name;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Statement {
     Create(Box<Create>),
-    Alter { table: Name, ignore: bool, clauses: Vec<Clause> },
+    Alter {
+        table: Name,
+        ignore: bool,
+        clauses: Vec<Clause>,
+    },
     Drop(Vec<Name>),
     Rename(Vec<(Name, Name)>),
     Truncate(Name),
     /// CREATE or ALTER DATABASE; no name: the current one.
-    SetDatabase { name: Option<String>, charset: TextSpec, create: bool },
+    SetDatabase {
+        name: Option<String>,
+        charset: TextSpec,
+        create: bool,
+    },
     DropDatabase(String),
     /// It changes no table that is kept.
     Nothing,
@@ -29,7 +37,11 @@ pub(super) struct Create {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Body {
-    Define { columns: Vec<ColumnSpec>, indexes: Vec<IndexSpec>, versioned: bool },
+    Define {
+        columns: Vec<ColumnSpec>,
+        indexes: Vec<IndexSpec>,
+        versioned: bool,
+    },
     Like(Name),
     /// CREATE TABLE … SELECT as it was sent: its columns are the query's.
     Select,
@@ -122,12 +134,29 @@ pub(super) enum Place {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Clause {
-    Add { column: ColumnSpec, place: Option<Place>, if_not_exists: bool },
+    Add {
+        column: ColumnSpec,
+        place: Option<Place>,
+        if_not_exists: bool,
+    },
     /// CHANGE and MODIFY.
-    Change { from: String, column: ColumnSpec, place: Option<Place>, if_exists: bool },
-    RenameColumn { from: String, to: String, if_exists: bool },
+    Change {
+        from: String,
+        column: ColumnSpec,
+        place: Option<Place>,
+        if_exists: bool,
+    },
+    RenameColumn {
+        from: String,
+        to: String,
+        if_exists: bool,
+    },
     DropColumn(String, bool),
-    SetDefault { column: String, default: DefaultSpec, if_exists: bool },
+    SetDefault {
+        column: String,
+        default: DefaultSpec,
+        if_exists: bool,
+    },
     DropDefault(String, bool),
     SetVisible(String, bool),
     AddIndex(IndexSpec),

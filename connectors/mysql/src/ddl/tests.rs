@@ -50,7 +50,9 @@ fn names(outcome: &Outcome) -> Vec<String> {
             }
             text
         }
-        Effect::Renamed { from, table } => format!("renamed {} {}", from.table, table.meta.id.table),
+        Effect::Renamed { from, table } => {
+            format!("renamed {} {}", from.table, table.meta.id.table)
+        }
         Effect::Replaced { after, .. } => format!("new incarnation of {}", after.meta.id.table),
         Effect::Truncated(table) => format!("truncated {}", table.meta.id.table),
         Effect::Dropped(table) => format!("dropped {}", table.meta.id.table),
@@ -159,7 +161,11 @@ fn tables_come_and_go() {
         &["renamed t v", "renamed u t", "renamed v u"],
         "0:x int? []",
     );
-    check(&[T, "CREATE TABLE IF NOT EXISTS t (x INT)"], &[], "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]");
+    check(
+        &[T, "CREATE TABLE IF NOT EXISTS t (x INT)"],
+        &[],
+        "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]",
+    );
     check(&[T, "CREATE OR REPLACE TABLE t (x INT)"], &["replaced t"], "0:x int? []");
     check(&[T, "RENAME TABLE t TO other.t"], &["renamed t t"], "-");
     check(&["CREATE TABLE t LIKE other.u"], &["doubt true"], "-");
@@ -172,7 +178,11 @@ fn doubt_is_never_a_guess() {
     check(&[T, "ALTER TABLE t MODIFY nope INT"], &["doubt true"], "-");
     check(&[T, "ALTER TABLE t FROBNICATE", "ALTER TABLE t ADD x INT"], &["doubt true"], "-");
     check(&[T, "ALTER TABLE `t"], &["doubt false"], "-");
-    check(&[T, "CREATE TABLE other.t (a FROB)"], &[], "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]");
+    check(
+        &[T, "CREATE TABLE other.t (a FROB)"],
+        &[],
+        "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]",
+    );
     check(&["CREATE TABLE t SELECT 1"], &["doubt true"], "-");
     let deep = format!("ALTER TABLE t ADD x INT DEFAULT {}1{}", "(".repeat(5000), ")".repeat(5000));
     check(&[T, &deep], &["doubt true"], "-");

@@ -36,12 +36,7 @@ pub struct Tracker {
 impl Tracker {
     /// Without tables. `base`: the server's settings.
     pub fn new(base: Session) -> Self {
-        Tracker {
-            base,
-            databases: BTreeMap::new(),
-            tables: BTreeMap::new(),
-            lost: BTreeSet::new(),
-        }
+        Tracker { base, databases: BTreeMap::new(), tables: BTreeMap::new(), lost: BTreeSet::new() }
     }
 
     /// The server's settings.
@@ -123,7 +118,9 @@ impl Run<'_> {
                 let id = self.id(&name);
                 match self.tracker.get(&id).cloned() {
                     Some(table) => self.effect(&id, Effect::Truncated(table)),
-                    None => self.doubt_if_kept(&id, "it is truncated, and its definition is not known"),
+                    None => {
+                        self.doubt_if_kept(&id, "it is truncated, and its definition is not known")
+                    }
                 }
             }
             Statement::SetDatabase { name, charset, create } => {
@@ -431,7 +428,8 @@ impl Run<'_> {
         let table = Arc::new(table);
         self.put(Arc::clone(&table));
         let effect = Effect::Renamed { from: from.clone(), table };
-        let concerned = if (self.captures)(from) && self.helped(from).is_none() { from } else { to };
+        let concerned =
+            if (self.captures)(from) && self.helped(from).is_none() { from } else { to };
         self.effect(&concerned.clone(), effect);
     }
 }

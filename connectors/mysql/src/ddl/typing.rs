@@ -27,8 +27,8 @@ pub(super) fn described(
     let implicit_timestamp =
         column.data_type == "timestamp" && !session.explicit_defaults_for_timestamp;
     let never_null = spec.auto_increment || spec.ty.serial || spec.row_bound;
-    column.nullable = !never_null
-        && spec.nullable.unwrap_or(!implicit_timestamp || spec.generated.is_some());
+    column.nullable =
+        !never_null && spec.nullable.unwrap_or(!implicit_timestamp || spec.generated.is_some());
 
     let mut on_update = spec.on_update_now;
     let mut default = spec.default.clone();
@@ -214,7 +214,13 @@ fn integer(column: &mut ColumnMeta, ty: &TypeSpec, session: &Session) {
     (column.precision, column.scale) = (Some(precision), Some(0));
     let width = match ty.arguments.first().copied() {
         Some(width) if width > 0 || !ty.zerofill => width,
-        _ => if ty.unsigned { unsigned } else { signed },
+        _ => {
+            if ty.unsigned {
+                unsigned
+            } else {
+                signed
+            }
+        }
     };
     let boolean = ty.name == "tinyint" && width == 1 && !ty.unsigned;
     if !hides_widths(session) || ty.zerofill || boolean {
@@ -335,13 +341,13 @@ fn text(
         "enum" | "set" => {
             // Blanks at a member's end do not count.
             let trims = charset != "binary";
-            let members: Vec<String> = ty
-                .members
-                .iter()
-                .map(|member| {
-                    if trims { member.trim_end_matches(' ').to_owned() } else { member.clone() }
-                })
-                .collect();
+            let members: Vec<String> =
+                ty.members
+                    .iter()
+                    .map(|member| {
+                        if trims { member.trim_end_matches(' ').to_owned() } else { member.clone() }
+                    })
+                    .collect();
             let lengths = members.iter().map(|member| member.chars().count() as u64);
             column.length = Some(if ty.name == "enum" {
                 lengths.max().unwrap_or(0)
@@ -380,9 +386,7 @@ pub(super) fn converted(column: &mut ColumnMeta, to: &str, session: &Session) {
         let fixed = column.data_type == "char";
         let length = column.length.unwrap_or(1);
         binary(column, fixed, length);
-    } else if !is_list
-        && column.length.unwrap_or(0).saturating_mul(widest(charset)) > 65_535
-    {
+    } else if !is_list && column.length.unwrap_or(0).saturating_mul(widest(charset)) > 65_535 {
         let needed = column.length.unwrap_or(0).saturating_mul(widest(charset));
         blob(column, sized(needed), Some(charset));
     }
