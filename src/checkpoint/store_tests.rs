@@ -25,7 +25,9 @@ fn checkpoint(id: CheckpointId) -> Checkpoint {
         tables: RegistryState::default(),
         pending_schema_changes: Vec::new(),
         next_seq: u64::MAX,
-        committables: vec![Committable(json!({"kind": "local", "name": "größe \",\"checkpoint\":{}"}))],
+        committables: vec![Committable(
+            json!({"kind": "local", "name": "größe \",\"checkpoint\":{}"}),
+        )],
         fingerprints: Fingerprints {
             source: "mysql:db.example:3306".into(),
             sink: "parquet:/lake".into(),

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     charset::Charsets,
     config::TableFilter,
+    ddl::bases_of,
     decode::binlog::{BinlogPlan, RowsKind, TableMap, inflate_query, inflate_rows},
     position::{LogPosition, PositionError},
     source::{CapturedTable, Catalog},
@@ -517,11 +518,14 @@ impl LogDecoder {
                         ids.push(id);
                     }
                 }
-                self.redefined(ids, shown())
+                self.redefined(ids, query, shown())
             }
             Statement::DropsDatabase(database) => {
                 let tables = self.catalog.of_database(database);
-                self.redefined(tables.map(|table| table.id().clone()).collect(), shown())
+                self.redefined(tables.map(|table| table.id().clone()).collect(), query, shown())
+            }
+            Statement::DefinesDatabase => {
+                Step::Notice(Notice::Redefined(Redefinition::of(query, Vec::new(), shown())))
             }
             Statement::Truncates(name) => {
                 let tables = self.running(query, std::slice::from_ref(name));
@@ -539,17 +543,24 @@ impl LogDecoder {
         }
     }
 
-    /// Whether a table of this name is captured, or would be. A pattern that runs out of steps is judged where its error
-    /// can be told.
+    /// Whether a table of this name is captured, or would be, or is a helper of one that is changed online. A pattern that
+    /// runs out of steps is judged where its error can be told.
     fn concerns(&self, id: &TableId) -> bool {
-        self.catalog.find_id(id).is_some() || self.filter.is_match(id).unwrap_or(true)
+        let captures = |id: &TableId| {
+            self.catalog.find_id(id).is_some() || self.filter.is_match(id).unwrap_or(true)
+        };
+        let database = || id.schema.clone().unwrap_or_default();
+        captures(id)
+            || bases_of(&id.table)
+                .iter()
+                .any(|(_, base)| captures(&TableId::new(database(), base.as_str())))
     }
 
-    fn redefined(&self, names: Vec<TableId>, shown: String) -> Step {
+    fn redefined(&self, names: Vec<TableId>, query: &Query<'_>, shown: String) -> Step {
         if names.is_empty() {
             return Step::Go;
         }
-        Step::Notice(Notice::Redefined(Redefinition { names, shown }))
+        Step::Notice(Notice::Redefined(Redefinition::of(query, names, shown)))
     }
 
     /// The captured tables among these names that did not stop.
