@@ -139,7 +139,7 @@ async fn a_damaged_file_is_named_and_never_skipped() {
         (Vec::new(), "not a whole checkpoint"),
         (whole[..whole.len() - 5].to_vec(), "not a whole checkpoint"),
         (replaced("binlog.000002", "binlog.000003"), "its checksum is crc32:"),
-        (replaced("\"format_version\":1", "\"format_version\":2"), "it has format version 2"),
+        (replaced("\"format_version\":2", "\"format_version\":3"), "it has format version 3"),
         (format::encode(&checkpoint(5)).unwrap(), "it says that it is checkpoint 5"),
     ] {
         std::fs::write(&path, bytes).unwrap();
