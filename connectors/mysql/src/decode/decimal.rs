@@ -43,6 +43,11 @@ impl Layout {
         usize::from(self.bytes)
     }
 
+    /// Whether a value takes at most eight bytes.
+    pub(crate) fn is_short(&self) -> bool {
+        self.bytes <= 8
+    }
+
     /// The unscaled value of the cell at the cursor, for at most 38 digits.
     #[inline(always)]
     pub(crate) fn read_unscaled(&self, cursor: &mut Cursor<'_>) -> Result<i128, Fault> {

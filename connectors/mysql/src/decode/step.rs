@@ -158,6 +158,42 @@ impl Step {
         }
     }
 
+    /// How many bytes a cell takes that is not null, or where its end is told. (Results have cells of other kinds.)
+    pub(crate) fn stored_bytes(&self) -> Result<u32, Extent> {
+        use Step as S;
+        let bytes = match *self {
+            S::Truth | S::I8 | S::U8 | S::YearByte => 1,
+            S::I16 | S::U16 | S::YearNumber => 2,
+            S::I24 | S::U24 | S::Date | S::OldTime => 3,
+            S::I32 | S::U32 | S::F32 | S::F32Wide | S::OldTimestamp => 4,
+            S::I64 | S::U64 | S::F64 | S::OldDatetime => 8,
+            S::Decimal(layout) | S::DecimalWide(layout) => layout.bytes(),
+            S::Datetime(fraction) => 5 + usize::from(fraction),
+            S::Timestamp(fraction) => 4 + usize::from(fraction),
+            S::Time(fraction) => 3 + usize::from(fraction),
+            S::Enum(bytes) | S::Set(bytes) => usize::from(bytes),
+            S::ResultDate | S::ResultDatetime | S::ResultTime => return Err(Extent::One),
+            S::DecimalText { .. } | S::DecimalWideText { .. } => return Err(Extent::Lenenc),
+            S::BitTruth(extent)
+            | S::Bits { extent, .. }
+            | S::Utf8(extent)
+            | S::Coded(extent)
+            | S::Bytes(extent)
+            | S::Padded { extent, .. }
+            | S::Deflated { extent }
+            | S::Jsonb(extent)
+            | S::Geometry(extent)
+            | S::Vector(extent)
+            | S::Uuid(extent)
+            | S::Inet4(extent)
+            | S::Inet6(extent) => match extent {
+                Extent::Fixed(bytes) => usize::from(bytes),
+                told => return Err(told),
+            },
+        };
+        Ok(bytes as u32)
+    }
+
     /// The stored bytes of the next cell.
     #[inline]
     pub(crate) fn cell<'a>(&self, cursor: &mut Cursor<'a>) -> Result<&'a [u8], Fault> {
@@ -334,6 +370,25 @@ fn whole_and_fraction(
     Ok((stored >> bits, micro))
 }
 
+/// A DATETIME as the log has it, in microseconds; none when it is no plain one.
+#[inline(always)]
+pub(super) fn datetime_micros(cursor: &mut Cursor<'_>, fraction: u8) -> Option<i64> {
+    let (packed, micro) = whole_and_fraction(cursor, 5, fraction).ok()?;
+    Civil::of_packed(packed, micro).ok()?.micros().ok()?
+}
+
+/// A TIMESTAMP as the log has it, in microseconds; none when it is no plain one.
+#[inline(always)]
+pub(super) fn timestamp_micros(cursor: &mut Cursor<'_>, fraction: u8) -> Option<i64> {
+    let (seconds, micro) = whole_and_fraction(cursor, 4, fraction).ok()?;
+    (seconds != 0).then(|| micros_of_timestamp(seconds as u32, micro))
+}
+
+#[inline(always)]
+fn micros_of_timestamp(seconds: u32, micro: u32) -> i64 {
+    i64::from(seconds) * 1_000_000 + i64::from(micro)
+}
+
 #[inline(always)]
 fn push_truth(value: u8, builder: &mut ColumnBuilder) -> Result<(), Fault> {
     if value > 1 {
@@ -408,7 +463,7 @@ fn push_timestamp(
     if seconds == 0 {
         return push_invalid(Civil::default(), column, codec);
     }
-    column.builder.timestamp()?.push(i64::from(seconds) * 1_000_000 + i64::from(micro));
+    column.builder.timestamp()?.push(micros_of_timestamp(seconds, micro));
     Ok(())
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn append(
     let batch = frame.batch(table)?;
     let mut appender = Appender { batch, plan, before, old: Vec::new(), new: Vec::new() };
     let mut failed = None;
+    rest = appender.many(rest, event.kind, &mut ordinal);
     while !rest.is_empty() {
         let done = match event.kind {
             RowsKind::Write => appender.one(rest, Op::Insert, &mut ordinal),
@@ -170,6 +171,30 @@ struct Appender<'f, 'e> {
 }
 
 impl<'e> Appender<'_, 'e> {
+    /// As many of the images as can be decoded together; returns what is left.
+    fn many(&mut self, mut images: &'e [u8], kind: RowsKind, ordinal: &mut u32) -> &'e [u8] {
+        let op = match kind {
+            RowsKind::Write => Op::Insert,
+            RowsKind::Delete => Op::Delete,
+            RowsKind::Update => return images,
+        };
+        if self.batch.keys.is_some() {
+            return images;
+        }
+        loop {
+            let (rows, bytes) = self.batch.builder.append_images(self.plan, images);
+            // At most 64.
+            let end = *ordinal + rows as u32;
+            self.batch.ops.extend(std::iter::repeat_n(op, rows));
+            self.batch.ordinals.extend(*ordinal..end);
+            *ordinal = end;
+            images = images.get(bytes..).unwrap_or_default();
+            if rows == 0 {
+                return images;
+            }
+        }
+    }
+
     /// One image; returns its length. `ordinal` moves on only when the row is wholly in.
     fn one(&mut self, image: &'e [u8], op: Op, ordinal: &mut u32) -> Result<usize, RowError> {
         let taken = self.batch.builder.append_image(self.plan, image)?;
