@@ -90,6 +90,10 @@ impl<T: Copy + Default> Fixed<T> {
         self.nulls.mark_many(self.values.len(), nulls, values.len());
         self.values.extend(values);
     }
+    /// Makes null what has a set bit among the last `count` values.
+    pub(crate) fn mark_nulls(&mut self, nulls: u64, count: usize) {
+        self.nulls.mark_many(self.values.len().saturating_sub(count), nulls, count);
+    }
     #[inline]
     fn push_null(&mut self) {
         self.nulls.mark(self.values.len());
@@ -148,6 +152,30 @@ impl Var {
         self.offsets.push(end);
         Ok(())
     }
+    /// Appends values of `bytes` bytes together. `copy` writes each at the start of what it is given, where it may overwrite more,
+    /// and says how many bytes it has.
+    #[inline(always)]
+    pub(crate) fn extend<C>(
+        &mut self,
+        bytes: usize,
+        cells: impl ExactSizeIterator<Item = C>,
+        mut copy: impl FnMut(&mut [u8], C) -> usize,
+    ) -> Result<(), Fault> {
+        const BEYOND: usize = 16;
+        let start = self.values.len();
+        let end = start + bytes;
+        i32::try_from(end).map_err(|_| too_much())?;
+        self.values.resize(end + BEYOND, 0);
+        let mut at = start;
+        let values = &mut self.values[..];
+        self.offsets.extend(cells.map(|cell| {
+            at += copy(values.get_mut(at..).unwrap_or_default(), cell);
+            at as i32
+        }));
+        self.values.truncate(end);
+        // Never: it would mean that lengths are not what they were a moment ago.
+        if at == end { Ok(()) } else { Err(Fault::wrong_builder()) }
+    }
     /// Makes null what has a set bit among the `count` values behind the first `rows`; they are empty.
     pub(crate) fn mark_nulls(&mut self, rows: usize, nulls: u64, count: usize) {
         self.nulls.mark_many(rows, nulls, count);
@@ -167,8 +195,7 @@ impl Var {
     }
     #[inline]
     fn end(&self) -> Result<i32, Fault> {
-        i32::try_from(self.values.len())
-            .map_err(|_| Fault::new("a batch holds more than 2 GiB of one column"))
+        i32::try_from(self.values.len()).map_err(|_| too_much())
     }
     #[inline]
     fn push_null(&mut self) {
@@ -192,6 +219,11 @@ impl Var {
         let values = Buffer::from_vec(take_leaving_room(&mut self.values));
         (take_offsets(&mut self.offsets), values, nulls)
     }
+}
+
+#[cold]
+fn too_much() -> Fault {
+    Fault::new("a batch holds more than 2 GiB of one column")
 }
 
 /// Truth values.

@@ -265,11 +265,21 @@ impl Step {
                 return push_date(civil, column, codec);
             }
             S::Datetime(fraction) => {
-                let (packed, micro) = whole_and_fraction(cursor, 5, fraction)?;
+                let stored = cursor.uint_be(5 + usize::from(fraction))?;
+                if let Some(micros) = temporal::plain_datetime(stored, fraction) {
+                    builder.timestamp()?.push(micros);
+                    return Ok(());
+                }
+                let (packed, micro) = whole_and_fraction(stored, fraction)?;
                 return push_datetime(Civil::of_packed(packed, micro)?, column, codec);
             }
             S::Timestamp(fraction) => {
-                let (seconds, micro) = whole_and_fraction(cursor, 4, fraction)?;
+                let stored = cursor.uint_be(4 + usize::from(fraction))?;
+                if let Some(micros) = temporal::plain_timestamp(stored, fraction) {
+                    builder.timestamp()?.push(micros);
+                    return Ok(());
+                }
+                let (seconds, micro) = whole_and_fraction(stored, fraction)?;
                 return push_timestamp(seconds as u32, micro, column, codec);
             }
             _ => {
@@ -356,37 +366,12 @@ impl Step {
     }
 }
 
-/// Big-endian: `whole` bytes of date and time, then 0 to 3 bytes of fraction, given in microseconds.
-#[inline(always)]
-fn whole_and_fraction(
-    cursor: &mut Cursor<'_>,
-    whole: usize,
-    fraction: u8,
-) -> Result<(u64, u32), Fault> {
+/// What is ahead of 0 to 3 bytes of fraction, and the fraction in microseconds.
+fn whole_and_fraction(stored: u64, fraction: u8) -> Result<(u64, u32), Fault> {
     let fraction = usize::from(fraction.min(3));
-    let stored = cursor.uint_be(whole + fraction)?;
     let bits = 8 * fraction;
     let micro = temporal::fraction_micros(stored & ((1 << bits) - 1), fraction)?;
     Ok((stored >> bits, micro))
-}
-
-/// A DATETIME as the log has it, in microseconds; none when it is no plain one.
-#[inline(always)]
-pub(super) fn datetime_micros(cursor: &mut Cursor<'_>, fraction: u8) -> Option<i64> {
-    let (packed, micro) = whole_and_fraction(cursor, 5, fraction).ok()?;
-    Civil::of_packed(packed, micro).ok()?.micros().ok()?
-}
-
-/// A TIMESTAMP as the log has it, in microseconds; none when it is no plain one.
-#[inline(always)]
-pub(super) fn timestamp_micros(cursor: &mut Cursor<'_>, fraction: u8) -> Option<i64> {
-    let (seconds, micro) = whole_and_fraction(cursor, 4, fraction).ok()?;
-    (seconds != 0).then(|| micros_of_timestamp(seconds as u32, micro))
-}
-
-#[inline(always)]
-fn micros_of_timestamp(seconds: u32, micro: u32) -> i64 {
-    i64::from(seconds) * 1_000_000 + i64::from(micro)
 }
 
 #[inline(always)]
@@ -463,7 +448,7 @@ fn push_timestamp(
     if seconds == 0 {
         return push_invalid(Civil::default(), column, codec);
     }
-    column.builder.timestamp()?.push(micros_of_timestamp(seconds, micro));
+    column.builder.timestamp()?.push(i64::from(seconds) * 1_000_000 + i64::from(micro));
     Ok(())
 }
 

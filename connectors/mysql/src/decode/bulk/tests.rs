@@ -142,7 +142,7 @@ fn what_a_policy_makes_null_is_counted_once_also_when_a_later_row_has_a_fault() 
     let last = images.len() - 1;
     images[last] = 2;
     let (batch, nulled, fault, _) = assert_same(&codec, &plan, &images);
-    assert_eq!((batch.num_rows(), nulled), (99, vec![(0, 99)]));
+    assert_eq!((batch.num_rows(), nulled), (99, vec![(0, 100)]));
     assert_eq!(fault.unwrap().column, Some(1));
 }
 
