@@ -8,6 +8,7 @@ mod decoder;
 mod event;
 mod fault;
 mod frame;
+mod held;
 mod payload;
 mod reader;
 mod replay;

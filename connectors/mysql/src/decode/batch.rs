@@ -122,23 +122,31 @@ impl BatchBuilder {
         self.append(&plan.steps, nulls, 0, &mut cursor)
     }
 
-    /// Appends some of the row images at the start of `images`, which stand one behind the other, and says how many, and how
-    /// many bytes they took. This is quicker than one by one, and takes none where it would not be, or where a row has a
-    /// fault: [`BatchBuilder::append_image`] goes on from there.
-    pub fn append_images(&mut self, plan: &BinlogPlan, images: &[u8]) -> (usize, usize) {
-        let Some(shape) = &plan.shape else { return (0, 0) };
+    /// Appends some of the row images that begin at `at`, which stand one behind the other, and says how many, and where the next
+    /// begins. One has to end at each of `ends`. This is quicker than one by one, and takes none where it would not be, or
+    /// where a row has a fault: [`BatchBuilder::append_image`] goes on from there.
+    pub fn append_images(
+        &mut self,
+        plan: &BinlogPlan,
+        images: &[u8],
+        at: usize,
+        ends: &[usize],
+    ) -> (usize, usize) {
+        let Some(shape) = &plan.shape else { return (0, at) };
         if !Arc::ptr_eq(&plan.codecs, &self.codecs) {
-            return (0, 0);
+            return (0, at);
         }
+        let images = bulk::Images { bytes: images, at, ends };
         match bulk::append(plan, shape, &mut self.columns, self.rows, &mut self.found, images) {
-            Ok((rows, bytes)) => {
+            Ok((rows, end)) if rows > 0 => {
                 self.rows += rows;
-                self.appended_bytes += bytes;
-                (rows, bytes)
+                self.appended_bytes += end - at;
+                (rows, end)
             }
+            Ok(_) => (0, at),
             Err(_) => {
                 self.cut_back();
-                (0, 0)
+                (0, at)
             }
         }
     }

@@ -107,12 +107,23 @@ struct RunFound {
     begins: [u32; ROWS_MAX],
 }
 
-/// The rows that were appended and the bytes they took.
+/// Images one behind the other from `at` on, of which one has to end at each of `ends`.
+#[derive(Clone, Copy)]
+pub(super) struct Images<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
+    pub(super) ends: &'a [usize],
+}
+
+/// The rows that were appended, and where the next begins.
 pub(super) type Taken = (usize, usize);
 
 impl Found {
-    /// Finds the cells of the images at the start of `images`; of none when one of them has a fault.
-    fn walk(&mut self, shape: &Shape, images: &[u8]) -> Taken {
+    /// Finds the cells of so many images as are taken together; of none when one of them has a fault.
+    fn walk(&mut self, shape: &Shape, images: Images<'_>) -> Taken {
+        let Images { bytes: images, at, ends } = images;
+        let mut ends = ends.iter().copied().skip_while(|&end| end <= at);
+        let mut event_end = ends.next().unwrap_or(usize::MAX);
         // One run more: the cells behind the last.
         let runs = shape.runs.len() + 1;
         let nothing = RunFound { nulls: 0, lengths: 0, begins: [0; ROWS_MAX] };
@@ -125,7 +136,7 @@ impl Found {
         let is_narrow = shape.required.len() <= 8;
         let (required, null_bytes) = (word_of(&shape.required), shape.required.len());
         let narrow_bits = u64::MAX.checked_shr(64 - 8 * null_bytes.min(8) as u32).unwrap_or(0);
-        let mut taken = (0, 0);
+        let mut taken = (0, at);
         while taken.0 < ROWS_MAX && taken.1 < images.len() {
             let (row, start) = taken;
             let end = if is_narrow {
@@ -148,8 +159,13 @@ impl Found {
                 self.walk_image(shape, images, start + null_bytes, row, is_null)
             };
             match end {
-                Some(end) => taken = (taken.0 + 1, end),
-                None => return (0, 0),
+                Some(end) if end <= event_end => {
+                    if end == event_end {
+                        event_end = ends.next().unwrap_or(usize::MAX);
+                    }
+                    taken = (taken.0 + 1, end);
+                }
+                _ => return (0, 0),
             }
         }
         taken
@@ -212,17 +228,20 @@ fn last_length_at(images: &[u8], at: usize) -> u32 {
     last.iter().take(4).rev().fold(0, |length, &byte| length << 8 | u32::from(byte))
 }
 
-/// Appends the rows at the start of `images` to all columns, or none: then the columns may hold halves of them.
+/// Appends the first rows of `images` to all columns, or none: then the columns may hold halves of them.
 pub(super) fn append(
     plan: &BinlogPlan,
     shape: &Shape,
     columns: &mut [ColumnState],
     rows_before: usize,
     found: &mut Found,
-    images: &[u8],
+    images: Images<'_>,
 ) -> Result<Taken, Fault> {
+    let length = images.bytes.len();
     // Places are kept in 32 bits.
-    if images.len() / ROWS_MIN < shape.image_bytes_min || u32::try_from(images.len()).is_err() {
+    if length.saturating_sub(images.at) / ROWS_MIN < shape.image_bytes_min
+        || u32::try_from(length).is_err()
+    {
         return Ok((0, 0));
     }
     let taken = found.walk(shape, images);
@@ -230,7 +249,7 @@ pub(super) fn append(
         return Ok((0, 0));
     }
     found.nulled_before.clear();
-    let done = append_columns(plan, shape, columns, rows_before, found, images, taken);
+    let done = append_columns(plan, shape, columns, rows_before, found, images.bytes, taken);
     if done.is_err() {
         for &(at, nulled) in &found.nulled_before {
             if let Some(column) = columns.get_mut(at) {

@@ -111,7 +111,7 @@ fn together(codec: &TableCodec, plan: &BinlogPlan, images: &[u8]) -> BatchBuilde
         BatchBuilder::new(codec, 4).expect("every type of the value model has a builder");
     let mut rest = images;
     while !rest.is_empty() {
-        let (rows, bytes) = builder.append_images(plan, rest);
+        let (rows, bytes) = builder.append_images(plan, rest, 0, &[]);
         let taken = match rows {
             0 => builder.append_image(plan, rest).unwrap_or(0),
             _ => bytes,

@@ -9,13 +9,14 @@ use super::{
     event::{self, Event, EventError, Query, kind},
     fault::{Fault, Refused},
     frame::{FrameBuilder, LogFrame},
+    held::Held,
     payload::Payload,
-    rows,
+    rows::{self, RowError},
     statement::{self, Name, Statement},
 };
 use crate::{
     charset::Charsets,
-    decode::binlog::{BinlogPlan, RowsKind, TableMap, inflate_query, inflate_rows},
+    decode::binlog::{BinlogPlan, RowsEvent, RowsKind, TableMap, inflate_query, inflate_rows},
     position::{LogPosition, PositionError},
     source::{CapturedTable, Catalog},
 };
@@ -111,6 +112,11 @@ pub(crate) struct LogDecoder {
     /// Bytes that came out of compressed transactions since the last frame.
     inflated_bytes: u64,
     frame: FrameBuilder,
+    /// Row events of the running statement that are not decoded yet, and room for the next.
+    held: Option<Held>,
+    room: Vec<u8>,
+    /// What held rows asked for while something else was being done: it comes next.
+    queued: Vec<Notice>,
 }
 
 impl LogDecoder {
@@ -135,6 +141,9 @@ impl LogDecoder {
             payload: None,
             inflated_bytes: 0,
             frame: FrameBuilder::default(),
+            held: None,
+            room: Vec::new(),
+            queued: Vec::new(),
         }
     }
 
@@ -162,6 +171,8 @@ impl LogDecoder {
 
     /// Closes the frame.
     pub(crate) fn take_frame(&mut self) -> Result<LogFrame> {
+        let stopped = self.decode_held();
+        self.queued.extend(stopped);
         let boundary = self.txn.is_none();
         if let Some(txn) = &mut self.txn {
             // The span needs a time although its end is not known yet.
@@ -206,11 +217,14 @@ impl LogDecoder {
 
     /// Whether the last event holds others that were not taken yet.
     pub(crate) fn is_inside_event(&self) -> bool {
-        self.payload.is_some()
+        self.payload.is_some() || !self.queued.is_empty()
     }
 
     /// Takes the next event of a compressed transaction.
     pub(crate) fn go_on(&mut self) -> Result<Step, Refused> {
+        if !self.queued.is_empty() {
+            return Ok(Step::Notice(self.queued.remove(0)));
+        }
         self.inner_event().map_err(|fault| self.refuse(kind::TRANSACTION_PAYLOAD, fault))
     }
 
@@ -258,6 +272,12 @@ impl LogDecoder {
             | kind::MARIA_WRITE_ROWS_COMPRESSED
             | kind::MARIA_UPDATE_ROWS_COMPRESSED
             | kind::MARIA_DELETE_ROWS_COMPRESSED => return self.rows(event),
+            _ => {
+                let stopped = self.decode_held();
+                self.queued.extend(stopped);
+            }
+        }
+        match event.header.kind {
             kind::GTID | kind::ANONYMOUS_GTID => {
                 let gtid = event::gtid(event.body)?;
                 let anonymous = event.header.kind == kind::ANONYMOUS_GTID;
@@ -630,19 +650,46 @@ impl LogDecoder {
             self.frame.begin_txn(&txn.id, self.stream.file());
             txn.spanned = true;
         }
+        let parsed = RowsEvent::parse(kind, body).ok();
+        let whole = parsed.filter(|event| event.ensure_complete(&plan).is_ok_and(|whole| whole));
+        let goes_on = self
+            .held
+            .as_ref()
+            .is_some_and(|held| parsed.is_some_and(|event| held.goes_on(&plan, event.kind)));
+        if !(goes_on && whole.is_some())
+            && let Some(notice) = self.decode_held()
+        {
+            if notice.is_about(&table) {
+                return Ok(Step::Notice(notice));
+            }
+            self.queued.push(notice);
+        }
+        if let Some(event) = whole.filter(|event| goes_on || Held::may_wait(event)) {
+            let place = self.position().clone();
+            let held = self.held.get_or_insert_with(|| {
+                Held::new(table, plan, event.kind, std::mem::take(&mut self.room))
+            });
+            held.push(event.rows(), &place);
+            if held.is_full() || !Held::may_wait(&event) {
+                return Ok(self.decode_held().map_or(Step::Go, Step::Notice));
+            }
+            return Ok(Step::Go);
+        }
         match rows::append(&mut self.frame, &table, &plan, kind, body, self.before) {
             Ok(()) => Ok(Step::Go),
-            Err(error) => Ok(Step::Notice(Notice::Stop {
-                reason: format!(
-                    "a row in the log at {} cannot be decoded: {}",
-                    self.position(),
-                    error.describe(table.schema())
-                ),
-                remedy: error.remedy().into(),
-                scope: StopScope::OnceRead,
-                tables: vec![table],
-            })),
+            Err(error) => Ok(Step::Notice(stop(table, self.position(), &error))),
         }
+    }
+
+    /// Decodes what is held; a notice when a row of it cannot be.
+    fn decode_held(&mut self) -> Option<Notice> {
+        let held = self.held.take()?;
+        let done = rows::append_held(&mut self.frame, &held, self.before);
+        let notice = done.err().map(|(place, error)| {
+            stop(held.table, place.as_ref().unwrap_or(self.position()), &error)
+        });
+        self.room = held.images;
+        notice
     }
 
     fn refuse(&self, kind: u8, fault: impl Into<Fault>) -> Refused {
@@ -651,6 +698,26 @@ impl LogDecoder {
 
     fn internal(&self, message: String) -> Error {
         Error::internal(message).detail(format!("at {}", self.position()))
+    }
+}
+
+impl Notice {
+    fn is_about(&self, table: &CapturedTable) -> bool {
+        let (Notice::Redefined { tables, .. } | Notice::Stop { tables, .. }) = self;
+        tables.iter().any(|about| about.key == table.key)
+    }
+}
+
+/// What a row that cannot be decoded asks for.
+fn stop(table: Arc<CapturedTable>, place: &LogPosition, error: &RowError) -> Notice {
+    Notice::Stop {
+        reason: format!(
+            "a row in the log at {place} cannot be decoded: {}",
+            error.describe(table.schema())
+        ),
+        remedy: error.remedy().into(),
+        scope: StopScope::OnceRead,
+        tables: vec![table],
     }
 }
 

@@ -25,7 +25,8 @@ fn decode(codec: &TableCodec, plan: &BinlogPlan, images: &[u8], together: bool) 
     let (mut rest, mut fault) = (images, None);
     while !rest.is_empty() {
         let before = builder.len();
-        let (rows, bytes) = if together { builder.append_images(plan, rest) } else { (0, 0) };
+        let (rows, bytes) =
+            if together { builder.append_images(plan, rest, 0, &[]) } else { (0, 0) };
         assert_eq!(builder.len(), before + rows);
         if rows > 0 {
             rest = &rest[bytes..];
@@ -91,11 +92,25 @@ fn all_types_in_any_number_of_rows() {
 fn so_many_rows_are_taken_at_once() {
     let (codec, plan, images) = recorded(Flavor::MySql, 100);
     let mut builder = BatchBuilder::new(&codec, 1).unwrap();
-    let (rows, bytes) = builder.append_images(&plan, &images);
+    let (rows, bytes) = builder.append_images(&plan, &images, 0, &[]);
     assert_eq!((rows, bytes), (ROWS_MAX, images.len() * ROWS_MAX / 200));
     // One or two rows are not worth the walk.
-    assert_eq!(builder.append_images(&plan, &images[..images.len() / 100]), (0, 0));
+    assert_eq!(builder.append_images(&plan, &images[..images.len() / 100], 0, &[]), (0, 0));
     assert_eq!(builder.len(), ROWS_MAX);
+    let (_, more) = builder.append_images(&plan, &images, bytes, &[images.len()]);
+    assert_eq!((builder.len(), more), (2 * ROWS_MAX, 2 * bytes));
+}
+
+#[test]
+fn an_image_that_goes_on_in_the_next_event_is_not_taken() {
+    let (codec, plan, images) = recorded(Flavor::MySql, 10);
+    let both = images.len() / 10;
+    let mut builder = BatchBuilder::new(&codec, 1).unwrap();
+    for end in 1..images.len() {
+        let (rows, taken) = builder.append_images(&plan, &images, 0, &[end, images.len()]);
+        let is_between = end % both == 0 || end % both == plan.skip_image(&images).unwrap();
+        assert_eq!((rows, taken), if is_between { (20, images.len()) } else { (0, 0) }, "{end}");
+    }
 }
 
 #[test]
