@@ -650,35 +650,49 @@ impl LogDecoder {
             self.frame.begin_txn(&txn.id, self.stream.file());
             txn.spanned = true;
         }
-        let parsed = RowsEvent::parse(kind, body).ok();
-        let whole = parsed.filter(|event| event.ensure_complete(&plan).is_ok_and(|whole| whole));
-        let goes_on = self
-            .held
-            .as_ref()
-            .is_some_and(|held| parsed.is_some_and(|event| held.goes_on(&plan, event.kind)));
-        if !(goes_on && whole.is_some())
-            && let Some(notice) = self.decode_held()
+        // A statement of one event, which most are, has nothing to wait for.
+        if (self.held.is_some() || !rows::ends_statement(body))
+            && let Some(step) = self.hold(&table, &plan, kind, body)
         {
-            if notice.is_about(&table) {
-                return Ok(Step::Notice(notice));
-            }
-            self.queued.push(notice);
-        }
-        if let Some(event) = whole.filter(|event| goes_on || Held::may_wait(event)) {
-            let place = self.position().clone();
-            let held = self.held.get_or_insert_with(|| {
-                Held::new(table, plan, event.kind, std::mem::take(&mut self.room))
-            });
-            held.push(event.rows(), &place);
-            if held.is_full() || !Held::may_wait(&event) {
-                return Ok(self.decode_held().map_or(Step::Go, Step::Notice));
-            }
-            return Ok(Step::Go);
+            return Ok(step);
         }
         match rows::append(&mut self.frame, &table, &plan, kind, body, self.before) {
             Ok(()) => Ok(Step::Go),
             Err(error) => Ok(Step::Notice(stop(table, self.position(), &error))),
         }
+    }
+
+    /// Lets an event wait, or decodes what waits together with it; none when the event has still to be decoded.
+    fn hold(
+        &mut self,
+        table: &Arc<CapturedTable>,
+        plan: &Arc<BinlogPlan>,
+        kind: u8,
+        body: &[u8],
+    ) -> Option<Step> {
+        // What is wrong with it is said as it is decoded.
+        let event = RowsEvent::parse(kind, body).ok();
+        let event = event.filter(|event| event.ensure_complete(plan).is_ok_and(|whole| whole));
+        let goes_on = self
+            .held
+            .as_ref()
+            .is_some_and(|held| event.is_some_and(|event| held.goes_on(plan, event.kind)));
+        if !goes_on && let Some(notice) = self.decode_held() {
+            if notice.is_about(table) {
+                return Some(Step::Notice(notice));
+            }
+            self.queued.push(notice);
+        }
+        let event = event.filter(|event| goes_on || Held::may_wait(event))?;
+        let place = self.position().clone();
+        let held = self.held.get_or_insert_with(|| {
+            let room = std::mem::take(&mut self.room);
+            Held::new(Arc::clone(table), Arc::clone(plan), event.kind, room)
+        });
+        held.push(event.rows(), &place);
+        let is_last = held.is_full() || !Held::may_wait(&event);
+        let notice = if is_last { self.decode_held() } else { None };
+        Some(notice.map_or(Step::Go, Step::Notice))
     }
 
     /// Decodes what is held; a notice when a row of it cannot be.
@@ -728,5 +742,7 @@ fn malformed(error: PositionError) -> EventError {
 const REMEDY_SCHEMA: &str = "schema changes are not followed yet: copy the table anew with an empty checkpoint storage \
                              and an empty target";
 
+#[cfg(test)]
+mod held_tests;
 #[cfg(test)]
 mod tests;

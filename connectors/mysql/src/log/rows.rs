@@ -27,6 +27,11 @@ pub(crate) fn table_id(body: &[u8]) -> Result<u64, EventError> {
     Ok(u64::from_le_bytes(raw))
 }
 
+/// Whether a row event is its statement's last, by the flags behind the table id.
+pub(crate) fn ends_statement(body: &[u8]) -> bool {
+    body.get(6).is_some_and(|flags| u16::from(*flags) & RowsEvent::STATEMENT_END != 0)
+}
+
 /// Database and table of a TABLE_MAP, without reading the rest of it.
 pub(crate) fn map_names(body: &[u8]) -> Result<(&[u8], &[u8]), EventError> {
     const CUT: EventError = EventError::Truncated("a table map");
