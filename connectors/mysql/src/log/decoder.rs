@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     charset::Charsets,
-    decode::binlog::{BinlogPlan, RowsEvent, RowsKind, TableMap, inflate_query, inflate_rows},
+    decode::binlog::{BinlogPlan, RowsKind, TableMap, inflate_query, inflate_rows},
     position::{LogPosition, PositionError},
     source::{CapturedTable, Catalog},
 };
@@ -662,63 +662,12 @@ impl LogDecoder {
         }
     }
 
-    /// Lets an event wait, or decodes what waits together with it; none when the event has still to be decoded.
-    fn hold(
-        &mut self,
-        table: &Arc<CapturedTable>,
-        plan: &Arc<BinlogPlan>,
-        kind: u8,
-        body: &[u8],
-    ) -> Option<Step> {
-        // What is wrong with it is said as it is decoded.
-        let event = RowsEvent::parse(kind, body).ok();
-        let event = event.filter(|event| event.ensure_complete(plan).is_ok_and(|whole| whole));
-        let goes_on = self
-            .held
-            .as_ref()
-            .is_some_and(|held| event.is_some_and(|event| held.goes_on(plan, event.kind)));
-        if !goes_on && let Some(notice) = self.decode_held() {
-            if notice.is_about(table) {
-                return Some(Step::Notice(notice));
-            }
-            self.queued.push(notice);
-        }
-        let event = event.filter(|event| goes_on || Held::may_wait(event))?;
-        let place = self.position().clone();
-        let held = self.held.get_or_insert_with(|| {
-            let room = std::mem::take(&mut self.room);
-            Held::new(Arc::clone(table), Arc::clone(plan), event.kind, room)
-        });
-        held.push(event.rows(), &place);
-        let is_last = held.is_full() || !Held::may_wait(&event);
-        let notice = if is_last { self.decode_held() } else { None };
-        Some(notice.map_or(Step::Go, Step::Notice))
-    }
-
-    /// Decodes what is held; a notice when a row of it cannot be.
-    fn decode_held(&mut self) -> Option<Notice> {
-        let held = self.held.take()?;
-        let done = rows::append_held(&mut self.frame, &held, self.before);
-        let notice = done.err().map(|(place, error)| {
-            stop(held.table, place.as_ref().unwrap_or(self.position()), &error)
-        });
-        self.room = held.images;
-        notice
-    }
-
     fn refuse(&self, kind: u8, fault: impl Into<Fault>) -> Refused {
         fault.into().at(kind, self.position())
     }
 
     fn internal(&self, message: String) -> Error {
         Error::internal(message).detail(format!("at {}", self.position()))
-    }
-}
-
-impl Notice {
-    fn is_about(&self, table: &CapturedTable) -> bool {
-        let (Notice::Redefined { tables, .. } | Notice::Stop { tables, .. }) = self;
-        tables.iter().any(|about| about.key == table.key)
     }
 }
 
@@ -742,7 +691,6 @@ fn malformed(error: PositionError) -> EventError {
 const REMEDY_SCHEMA: &str = "schema changes are not followed yet: copy the table anew with an empty checkpoint storage \
                              and an empty target";
 
-#[cfg(test)]
-mod held_tests;
+mod hold;
 #[cfg(test)]
 mod tests;

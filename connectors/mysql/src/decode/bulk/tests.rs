@@ -220,7 +220,7 @@ proptest! {
             cell(3, &(number % 3 * 1_000_000_000).to_be_bytes());
             let (year, month) = (date % 9000 + 1000, date >> 16 & 12);
             let day = date >> 20 & 31;
-            let packed = 0x80_0000_0000 | ((year * 13 + month) << 5 | day) << 17 | date % 24 << 12;
+            let packed = 0x80_0000_0000 | ((year * 13 + month) << 5 | day) << 17 | (date % 24) << 12;
             cell(4, &[&packed.to_be_bytes()[3..], &[0, 0, 7]].concat());
         }
         assert_same(&codec, &plan, &images);

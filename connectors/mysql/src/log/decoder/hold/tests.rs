@@ -2,8 +2,8 @@
 
 use cdc_api::Op;
 
-use super::tests::{decoder_of, event, format_description, gtid};
-use super::*;
+use super::super::tests::{decoder_of, event, format_description, gtid};
+use super::super::*;
 
 /// The TABLE_MAP body of `d.t (id INT PRIMARY KEY, v TINYINT(1))` with the table id 7.
 const MAP: [u8; 19] = [7, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 1, 0, 0b10];
