@@ -272,10 +272,11 @@ impl LogDecoder {
             | kind::MARIA_WRITE_ROWS_COMPRESSED
             | kind::MARIA_UPDATE_ROWS_COMPRESSED
             | kind::MARIA_DELETE_ROWS_COMPRESSED => return self.rows(event),
-            _ => {
+            _ if self.held.is_some() => {
                 let stopped = self.decode_held();
                 self.queued.extend(stopped);
             }
+            _ => {}
         }
         match event.header.kind {
             kind::GTID | kind::ANONYMOUS_GTID => {
