@@ -11,7 +11,7 @@ use cdc_mysql::{
     metadata::{self, ServerInfo, session_sql},
     types::Flavor,
     wire::{
-        BinlogNext, BinlogRequest, BinlogStart, BinlogStream, ConnectOptions, Connection, TlsMode,
+        BinlogNext, BinlogPackets, BinlogRequest, BinlogStart, ConnectOptions, Connection, TlsMode,
     },
 };
 
@@ -25,7 +25,7 @@ const RANDOM_STATEMENTS: usize = 300;
 struct Follower {
     sql: Sql,
     connection: Connection,
-    log: BinlogStream,
+    log: BinlogPackets,
     tracker: Tracker,
     trailer: usize,
     flavor: Flavor,
@@ -67,7 +67,7 @@ impl Follower {
         }
         let request = BinlogRequest {
             server_id: 70_000 + std::process::id() % 5000,
-            start: BinlogStart::File { file, position },
+            start: BinlogStart::File { file, position: position.try_into()? },
         };
         let log = reading.start_binlog(&request).await?;
         Ok(Follower { sql, connection, log, tracker, trailer, flavor, database })
