@@ -36,7 +36,7 @@ pub use substitute::{Environment, ProcessEnvironment};
 
 use mask::Masked;
 use reader::Reader;
-use tree::{Entry, FILE_BYTES_MAX, Node, Value};
+use tree::{FILE_BYTES_MAX, Node, Value};
 
 const BLOCKS: [&str; 5] = ["source", "sink", "route", "transform", "pipeline"];
 
@@ -220,27 +220,6 @@ fn pipeline_spec(
     if let Some(entry) = find("transform") {
         routes::refuse_transform(reader, entry);
     }
-    notice_schema_changes(reader, entries);
     let file = file.to_owned();
     Some(PipelineSpec { file, source: source?, sink: sink?, schema_changes, route, pipeline })
-}
-
-/// The user who says what schema changes shall do must know that nothing is done with them yet: once, at the first key.
-fn notice_schema_changes(reader: &mut Reader<'_>, entries: &[Entry]) {
-    let keys = entries.iter().filter_map(|block| match &block.value.value {
-        Value::Mapping(entries) => Some((block, entries)),
-        _ => None,
-    });
-    let mut said = keys
-        .flat_map(|(block, entries)| entries.iter().map(move |entry| (block, entry)))
-        .filter(|(block, entry)| match block.key.as_str() {
-            "pipeline" => entry.key == pipeline::BEHAVIOR,
-            "sink" => entry.key.ends_with(".schema.changes"),
-            _ => false,
-        });
-    if let Some((block, entry)) = said.next() {
-        let path = format!("{}.{}", block.key, entry.key);
-        let message = "schema changes are not followed yet: a captured table whose schema changes is quarantined";
-        reader.notice(&path, &entry.key_span, message);
-    }
 }

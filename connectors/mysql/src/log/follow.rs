@@ -360,14 +360,7 @@ impl Follower {
             Vec::new()
         } else {
             prove_passed(&mut connection, place.gtids, &id).await?;
-            let cuts =
-                self.binder.first_cuts(&mut connection, &self.session, weigher, &table).await;
-            match cuts {
-                Ok(cuts) => cuts,
-                Err(error) if error.is_transient() => return Err(error),
-                // It is another by now, as the log will say: until then it is one piece.
-                Err(_) => Vec::new(),
-            }
+            self.binder.first_cuts(&mut connection, &self.session, weigher, &table).await?
         };
         self.connection = Some(connection);
         Ok(TableChange::Begin { table, replaces, born, cuts, why: why.to_owned() })

@@ -109,7 +109,14 @@ impl Binder {
             return Ok(Vec::new());
         }
         let segments = self.readers * SEGMENTS_PER_READER;
-        first_cuts(connection, session, weigher, table, segments).await
+        match first_cuts(connection, session, weigher, table, segments).await {
+            // The table is another by now, as the log will say: until then it is one piece.
+            Err(error) if !error.is_transient() => {
+                tracing::debug!(table = %table.id(), error = %error, "a table is not cut");
+                Ok(Vec::new())
+            }
+            cuts => cuts,
+        }
     }
 
     /// The charsets that a table's texts need, where they are not there yet.
