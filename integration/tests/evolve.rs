@@ -8,7 +8,7 @@ use cdc_integration::{
     assert_same, table_content, wait_until,
 };
 
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Written last: what a checkpoint shows of it is shown of all before.
 const MARKER: &str = "zz_marker";
 
@@ -50,11 +50,24 @@ impl Pipeline {
         .await
     }
 
-    /// The lake's rows of now under the table's columns of now, against the database.
+    /// Waits until the lake's rows of now, under the table's columns of now, are the database's: a table that began anew
+    /// may still be copied.
     async fn check(&self, server: &Server, table: &str) -> Outcome {
         let expected = table_content(server, &self.database, table).await?;
-        let actual = self.table(table)?.current(&expected.key)?.with_columns(&expected.columns);
-        assert_same(&format!("{}.{table}", self.database), &expected, &actual)
+        let name = format!("{}.{table}", self.database);
+        let mut difference = Failure::new("nothing was read");
+        let waited = wait_until(&name, DEADLINE, async || {
+            let actual = self.table(table)?.current(&expected.key)?;
+            match assert_same(&name, &expected, &actual.with_columns(&expected.columns)) {
+                Ok(()) => Ok(true),
+                Err(found) => {
+                    difference = found;
+                    Ok(false)
+                }
+            }
+        })
+        .await;
+        waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))
     }
 
     /// The columns that the table's newest file has, beside the sink's own.
