@@ -3,6 +3,7 @@
 mod connectors;
 mod errors;
 mod logging;
+mod sample;
 mod terminal;
 mod validate;
 
@@ -110,6 +111,20 @@ enum Command {
         /// The pipeline file
         file: PathBuf,
     },
+    /// Show what the transforms of a pipeline do
+    ///
+    /// With --explain, per captured table, the output schema and the compiled plan (connects for the tables' columns).
+    /// With --sample, rows from a file through the rules, without a database.
+    Transform {
+        /// The pipeline file
+        file: PathBuf,
+        /// Print output schemas and plans
+        #[arg(long, required_unless_present = "sample")]
+        explain: bool,
+        /// JSON file: {"table": "db.t", "columns": {"id": "BIGINT NOT NULL", …}, "primary-key": ["id"], "rows": [{…}]}
+        #[arg(long, value_name = "ROWS")]
+        sample: Option<PathBuf>,
+    },
     /// List the connectors, or the options of one
     Connectors {
         /// A connector, or `pipeline` for the options of the pipeline block
@@ -129,6 +144,9 @@ pub fn main() -> ExitCode {
         Command::Run { file } => run(&file, terminal),
         Command::Validate { file, connect } => validate(&file, connect, terminal),
         Command::Plan { file } => plan(&file, terminal),
+        Command::Transform { file, explain, sample } => {
+            transform(&file, explain, sample.as_deref(), terminal)
+        }
         Command::Connectors { name, format } => {
             connectors::text(name.as_deref(), format).and_then(|text| print(&text)).map(|()| 0)
         }
@@ -149,6 +167,22 @@ fn plan(file: &std::path::Path, terminal: Terminal) -> cdc_api::Result<u8> {
     let Some(spec) = read(file, terminal) else { return Ok(EXIT_CONFIG) };
     let text = runtime()?.block_on(compose::plan(spec))?;
     print(&text).map(|()| 0)
+}
+
+fn transform(
+    file: &std::path::Path,
+    explain: bool,
+    sample: Option<&std::path::Path>,
+    terminal: Terminal,
+) -> cdc_api::Result<u8> {
+    let Some(spec) = read(file, terminal) else { return Ok(EXIT_CONFIG) };
+    if let Some(sample) = sample {
+        print(&sample::text(&spec, sample)?)?;
+    }
+    if explain {
+        print(&runtime()?.block_on(compose::explain(spec))?)?;
+    }
+    Ok(0)
 }
 
 fn validate(file: &std::path::Path, connect: bool, terminal: Terminal) -> cdc_api::Result<u8> {

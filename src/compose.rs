@@ -7,8 +7,8 @@ mod recovery;
 use std::{collections::HashSet, time::Duration};
 
 use cdc_api::{
-    CheckpointId, Error, EventSinkProvider, EventSourceProvider, OptionFault, Partitioning, Result,
-    SinkContext, SourceContext,
+    BeforeImages, CheckpointId, Error, EventSinkProvider, EventSourceProvider, OptionFault,
+    Partitioning, Result, SinkContext, SourceContext,
 };
 
 use crate::{
@@ -21,9 +21,10 @@ use crate::{
     schema::{Pause, Registry, Rules},
     sink::Writers,
     telemetry::{self, Display, StatusCell},
+    transform::Transforms,
 };
 
-pub use plan::plan;
+pub use plan::{explain, plan};
 use recovery::Recovered;
 
 /// How a run shows itself.
@@ -133,7 +134,11 @@ impl Pipeline {
             .source
             .open(SourceContext {
                 state: checkpoint.as_ref().map(|checkpoint| checkpoint.source_state.clone()),
-                before_images: capabilities.before_images,
+                before_images: if Transforms::needs_before(&self.spec.transform) {
+                    BeforeImages::All
+                } else {
+                    capabilities.before_images
+                },
                 sink_rolls_back: capabilities.recovery == cdc_api::Recovery::Recommit,
                 parallelism: self.parallelism,
                 memory_bytes_max: share(limit, SOURCE_SHARE_PERCENT),
@@ -170,6 +175,10 @@ impl Pipeline {
         let next_seq = checkpoint.map_or(0, |checkpoint| checkpoint.next_seq);
         let ingest = Ingest {
             source,
+            transforms: Transforms::new(
+                self.spec.transform.clone(),
+                capabilities.before_images == BeforeImages::All,
+            ),
             registry,
             pause: Pause::new(share(limit, HELD_SHARE_PERCENT)),
             writers: Writers::start(&*self.sink, &context).await?,

@@ -18,11 +18,13 @@ mod spec;
 mod substitute;
 #[cfg(test)]
 mod tests;
+mod transforms;
 mod tree;
 
 use std::{io::Read as _, path::Path};
 
 use cdc_api::Role;
+use cdc_transform::{Context, Metadata};
 
 pub use connector::Connectors;
 pub use fault::{Fault, Notice};
@@ -33,10 +35,11 @@ pub use spec::{
     SchemaChangeFilter, TableErrorPolicy,
 };
 pub use substitute::{Environment, ProcessEnvironment};
+pub use transforms::{TransformRule, TransformRules};
 
 use mask::Masked;
 use reader::Reader;
-use tree::{Entry, FILE_BYTES_MAX, Node, Value};
+use tree::{FILE_BYTES_MAX, Node, Value};
 
 const BLOCKS: [&str; 5] = ["source", "sink", "route", "transform", "pipeline"];
 
@@ -122,7 +125,10 @@ pub fn read(
     resolve(&mut reader, &mut root, "", folder, environment);
     reader.secrets.gather(&root);
     match pipeline_spec(&mut reader, &root, file, connectors) {
-        Some(spec) if reader.faults.is_empty() => {
+        Some(mut spec) if reader.faults.is_empty() => {
+            let mut secrets = reader.secrets.spans;
+            secrets.extend(mask::secrets_of_addresses(text));
+            spec.transform.shown_as(file.display().to_string(), Masked::new(text, secrets));
             let mut notices = reader.notices;
             notices.sort_by_key(|notice| notice.line);
             Ok(Definition { spec, notices })
@@ -217,30 +223,64 @@ fn pipeline_spec(
     let schema_changes =
         find("sink").map(|entry| connector::schema_changes(reader, entry)).unwrap_or_default();
     let route = find("route").map(|entry| routes::read(reader, entry)).unwrap_or_default();
-    if let Some(entry) = find("transform") {
-        routes::refuse_transform(reader, entry);
-    }
-    notice_schema_changes(reader, entries);
+    let context = transform_context(reader, &pipeline, find("pipeline"), source.as_ref());
+    let transform = transforms::read(reader, find("transform"), context);
     let file = file.to_owned();
-    Some(PipelineSpec { file, source: source?, sink: sink?, schema_changes, route, pipeline })
+    Some(PipelineSpec {
+        file,
+        source: source?,
+        sink: sink?,
+        schema_changes,
+        transform,
+        route,
+        pipeline,
+    })
 }
 
-/// The user who says what schema changes shall do must know that nothing is done with them yet: once, at the first key.
-fn notice_schema_changes(reader: &mut Reader<'_>, entries: &[Entry]) {
-    let keys = entries.iter().filter_map(|block| match &block.value.value {
-        Value::Mapping(entries) => Some((block, entries)),
-        _ => None,
-    });
-    let mut said = keys
-        .flat_map(|(block, entries)| entries.iter().map(move |entry| (block, entry)))
-        .filter(|(block, entry)| match block.key.as_str() {
-            "pipeline" => entry.key == pipeline::BEHAVIOR,
-            "sink" => entry.key.ends_with(".schema.changes"),
-            _ => false,
-        });
-    if let Some((block, entry)) = said.next() {
-        let path = format!("{}.{}", block.key, entry.key);
-        let message = "schema changes are not followed yet: a captured table whose schema changes is quarantined";
-        reader.notice(&path, &entry.key_span, message);
+/// What transforms depend on besides their tables.
+fn transform_context(
+    reader: &mut Reader<'_>,
+    pipeline: &PipelineOptions,
+    block: Option<&tree::Entry>,
+    source: Option<&ConnectorBlock>,
+) -> Context {
+    let named = pipeline.local_time_zone.clone().filter(|zone| zone != "systemDefault");
+    let zone = named.clone().or_else(|| std::env::var("TZ").ok()).unwrap_or_default();
+    let zone = match cdc_transform::zone(&zone) {
+        Some(zone) => zone,
+        None => {
+            if let (Some(name), Some(block)) = (named, block) {
+                let message = format!("there is no time zone \"{name}\"");
+                let fault = Fault::new("pipeline.local-time-zone", message);
+                reader.fault(
+                    fault
+                        .at(block.key_span.clone())
+                        .hint("write a name such as Europe/Berlin, or UTC"),
+                );
+            }
+            Context::default().zone
+        }
+    };
+    let listed = source.and_then(|source| source.options.text("metadata.list")).unwrap_or_default();
+    let metadata = listed
+        .split(',')
+        .filter_map(|name| {
+            let name = name.trim();
+            let column = match name {
+                "op_ts" => Metadata::OpTs,
+                "table_name" => Metadata::Table,
+                "database_name" => Metadata::Schema,
+                "row_kind" => Metadata::EventType,
+                _ => return None,
+            };
+            Some((name.to_owned(), column))
+        })
+        .collect();
+    Context {
+        zone,
+        decimals: pipeline.decimals,
+        metadata,
+        macros: pipeline.functions.clone(),
+        ..Context::default()
     }
 }

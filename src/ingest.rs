@@ -19,6 +19,7 @@ use crate::{
     schema::{ChangeSet, Next, Pause, Registry, SinkChange, by_seq},
     sink::Writers,
     telemetry::StatusCell,
+    transform::Transforms,
 };
 
 /// How a run ended.
@@ -40,6 +41,7 @@ pub(crate) struct BarrierPolicy {
 /// One run from open source to its end.
 pub(crate) struct Ingest {
     pub(crate) source: Box<dyn EventSource>,
+    pub(crate) transforms: Transforms,
     pub(crate) registry: Registry,
     /// Who waits while sink tables change.
     pub(crate) pause: Pause<SinkChange, ChangeBatch>,
@@ -165,7 +167,11 @@ impl Ingest {
                 continue;
             }
             let (rows, is_copied) = (batch.len() as u64, matches!(batch.ops, Ops::All(Op::Read)));
-            let routed = match self.registry.route(ChangeBatch { first_seq, ..batch }) {
+            let batch = ChangeBatch { first_seq, ..batch };
+            let routed = match self.transforms.rows(batch).and_then(|batch| match batch {
+                Some(batch) => self.registry.route(batch),
+                None => Ok(Vec::new()),
+            }) {
                 Ok(routed) => routed,
                 Err(error) => {
                     self.stop_table(error)?;
@@ -209,7 +215,12 @@ impl Ingest {
 
     /// A table goes on as it was.
     async fn resumed(&mut self, schema: &Arc<TableSchema>, turn: &mut Turn) -> Result<()> {
-        let changes = self.registry.resumed(schema)?;
+        let resumed =
+            self.transforms.schema(schema).and_then(|schema| self.registry.resumed(&schema));
+        let changes = match resumed {
+            Ok(changes) => changes,
+            Err(error) => return self.stop_table(error),
+        };
         for sink in self.registry.sinks_of_source(schema.id()) {
             self.writers.schema(&sink).await?;
         }
@@ -226,7 +237,11 @@ impl Ingest {
             if self.stopped.contains(change.table()) {
                 continue;
             }
-            match self.registry.change(change) {
+            let changed = self.transforms.change(change).and_then(|change| match change {
+                Some(change) => self.registry.change(&change),
+                None => Ok(Vec::new()),
+            });
+            match changed {
                 Ok(changes) => sink_changes.extend(changes),
                 Err(error) => self.stop_table(error)?,
             }

@@ -16,3 +16,4 @@ mod runtime;
 mod schema;
 mod sink;
 mod telemetry;
+mod transform;

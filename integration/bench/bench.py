@@ -4,7 +4,7 @@ Starts a private server, loads two tables, and prints each number as the median 
 ratios or per CPU-second, so they mean the same on any machine; the number of cores is printed with them.
 
 Environment: BENCH_SERVER=mysql (default) or mariadb, BENCH_RUNS=3, BENCH_ROWS=1000000, BENCH_ONLY (some of snapshot,
-start, bulk, single, latency, decoder), CDC_CLI_BIN (default: the release build of this repository). Nothing but Python's own library is used.
+start, bulk, single, latency, ddl, tables, decoder), CDC_CLI_BIN (default: the release build of this repository). Nothing but Python's own library is used.
 """
 
 import datetime
@@ -274,6 +274,72 @@ class Bench:
         show(f"commit to values sink at {rate}: median, ms", statistics.median(medians), 5, "at most")
         show(f"commit to values sink at {rate}: 99th percentile, ms", statistics.median(tails), 50, "at most")
 
+    def definitions(self):
+        """How late rows of one table are while the definition of a large one changes beside it."""
+        rows = 10 * ROWS
+        self.database.sql("CREATE TABLE bench.big (id INT NOT NULL PRIMARY KEY, v INT NOT NULL, note VARCHAR(20))")
+        self.database.fill("bench.big", "n, n % 1000, CONCAT('n', n % 100)", 0, rows, 1_000_000, logged=False)
+        self.database.sql("CREATE TABLE IF NOT EXISTS bench.timed (id BIGINT NOT NULL PRIMARY KEY, at DATETIME(6) NOT NULL, v VARCHAR(40) NOT NULL)")
+        statements = [
+            "ADD COLUMN added INT DEFAULT 5",
+            "DROP COLUMN v",
+            "RENAME COLUMN note TO remark",
+            "MODIFY remark VARCHAR(60)",
+        ]
+        for name, changes in (("without a change", []), (f"{len(statements)} changes of a table of {rows:,} rows", statements)):
+            self.database.sql("TRUNCATE bench.timed")
+            file = self.pipeline("bench.timed,bench.big", "  type: values\n", "latest-offset")
+            file.write_text(file.read_text() + "  schema.change.behavior: EVOLVE\n")
+            with open(self.folder / "log", "wb") as log:
+                daemon = subprocess.Popen([self.binary, "run", file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            seen = LatencyReader(daemon.stdout)
+            while seen.head.count(b"CreateTableEvent") < 2:
+                if daemon.poll() is not None:
+                    sys.exit("no stream beside which a definition could change")
+                time.sleep(0.05)
+            writer = threading.Thread(target=self.write_timed)
+            writer.start()
+            for change in changes:
+                time.sleep(1.5)
+                self.database.sql(f"ALTER TABLE bench.big {change}, ALGORITHM=INSTANT" if "MODIFY" not in change else f"ALTER TABLE bench.big {change}")
+            writer.join()
+            before = -1
+            while before < seen.rows < LATENCY_ROWS:
+                before = seen.rows
+                time.sleep(2)
+            daemon.send_signal(signal.SIGTERM)
+            if daemon.wait() != 0 or seen.rows != LATENCY_ROWS:
+                sys.exit(f"{seen.rows} of {LATENCY_ROWS} timed rows came:\n{(self.folder / 'log').read_text(errors='replace')[-3000:]}")
+            seen.thread.join()
+            applied = (self.folder / "log").read_text(errors="replace").count("schema change applied")
+            if applied < len(changes):
+                sys.exit(f"{applied} of {len(changes)} changes were applied")
+            show(f"latest row of another table, {name}, ms", max(seen.milliseconds), 100, "at most")
+
+    def many_tables(self):
+        """A thousand tables of a thousand rows in one pipeline: until all of them stream, and what that takes."""
+        tables, rows = 1000, 1000
+        make = "".join(
+            f"CREATE TABLE many.t{n} (id INT NOT NULL PRIMARY KEY, v INT NOT NULL, note VARCHAR(40) NOT NULL);"
+            f"INSERT INTO many.t{n} SELECT id, k % 1000, LEFT(c, 40) FROM bench.wide WHERE id < {rows};"
+            for n in range(tables)
+        )
+        self.database.sql(f"SET sql_log_bin = 0; CREATE DATABASE many; {make}")
+        seconds, peaks = [], []
+        for _ in range(RUNS):
+            run = self.start(self.pipeline(r"many.\.*", "  type: values\n  print.enabled: false\n", "initial"))
+            while b"streaming" not in run.output.read_bytes():
+                if time.monotonic() - run.begun > WAIT_SECONDS_MAX or run.process.poll() is not None:
+                    sys.exit(f"the tables do not stream:\n{run.output.read_text()[-3000:]}")
+                time.sleep(0.05)
+            seconds.append(time.monotonic() - run.begun)
+            run.stop()
+            if run.rows() != tables * rows:
+                sys.exit(f"{run.rows()} rows came instead of {tables * rows}")
+            peaks.append(run.peak_mib)
+        show(f"{tables:,} tables of {rows:,} rows: all stream after, seconds", statistics.median(seconds), 15, "at most")
+        show(f"{tables:,} tables of {rows:,} rows: peak memory, MiB", max(peaks), 256, "at most")
+
     def write_timed(self):
         """Statements of ten rows, at an even pace over two connections."""
         command = [SERVER, "client", KIND, KIND, "--no-defaults", "-h127.0.0.1", f"-P{self.database.port}", "-uroot", "bench"]
@@ -349,6 +415,8 @@ def main():
                 "latency": bench.latency,
                 "bulk": lambda: bench.drain("bulk inserts", 2 * ROWS, 1_000_000, bench.bulk_inserts),
                 "single": lambda: bench.drain("single-row transactions", ROWS // 10 * 2, 300_000, bench.single_inserts),
+                "ddl": bench.definitions,
+                "tables": bench.many_tables,
                 "decoder": decoder,
             }
             for part in os.environ.get("BENCH_ONLY", ",".join(parts)).split(","):

@@ -8,7 +8,7 @@ use cdc_integration::{
     assert_same, table_content, wait_until,
 };
 
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Written last: what a checkpoint shows of it is shown of all before.
 const MARKER: &str = "zz_marker";
 
@@ -50,11 +50,24 @@ impl Pipeline {
         .await
     }
 
-    /// The lake's rows of now under the table's columns of now, against the database.
+    /// Waits until the lake's rows of now, under the table's columns of now, are the database's: a table that began anew
+    /// may still be copied.
     async fn check(&self, server: &Server, table: &str) -> Outcome {
         let expected = table_content(server, &self.database, table).await?;
-        let actual = self.table(table)?.current(&expected.key)?.with_columns(&expected.columns);
-        assert_same(&format!("{}.{table}", self.database), &expected, &actual)
+        let name = format!("{}.{table}", self.database);
+        let mut difference = Failure::new("nothing was read");
+        let waited = wait_until(&name, DEADLINE, async || {
+            let actual = self.table(table)?.current(&expected.key)?;
+            match assert_same(&name, &expected, &actual.with_columns(&expected.columns)) {
+                Ok(()) => Ok(true),
+                Err(found) => {
+                    difference = found;
+                    Ok(false)
+                }
+            }
+        })
+        .await;
+        waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))
     }
 
     /// The columns that the table's newest file has, beside the sink's own.
@@ -209,10 +222,10 @@ impl Storm {
 
     async fn rows(&mut self, sql: &mut Sql) -> Outcome {
         for _ in 0..self.random.below(8) {
-            let (table, id, v) = (self.pick(), self.random.below(60), self.random.below(1000));
+            let (table, id, v) = (self.pick(), self.random.below(700), self.random.below(1000));
             let statement = match self.random.below(10) {
                 0 => format!("DELETE FROM {table} WHERE id = {id}"),
-                1 => format!("UPDATE {table} SET v = v + 1 WHERE id % 7 = {}", id % 7),
+                1 => format!("UPDATE {table} SET v = v + 1 WHERE id % 50 = {}", id % 50),
                 2 => format!(
                     "UPDATE IGNORE {table} SET id = {} WHERE id = {id}",
                     self.random.below(60)
@@ -221,9 +234,22 @@ impl Storm {
                     "INSERT INTO {table} (id, v) VALUES ({id}, {v}) ON DUPLICATE KEY UPDATE v = {v}"
                 ),
             };
-            sql.run(&statement).await?;
+            self.attempt(sql, &statement).await?;
         }
         Ok(())
+    }
+
+    /// Runs a statement that the second writer may get in the way of.
+    async fn attempt(&self, sql: &mut Sql, statement: &str) -> Outcome {
+        match sql.run(statement).await {
+            Err(error)
+                if error.to_string().contains("Deadlock")
+                    || error.to_string().contains("Record has changed") =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     async fn definition(&mut self, sql: &mut Sql) -> Outcome {
@@ -275,6 +301,43 @@ impl Storm {
     }
 }
 
+/// Rows of a second connection, whatever the first one does to the tables: what is refused (no such table for a moment, a
+/// deadlock) is left.
+struct Writer {
+    stop: tokio::sync::watch::Sender<bool>,
+    task: tokio::task::JoinHandle<u64>,
+}
+
+impl Writer {
+    async fn start(server: &Server, storm: &Storm, seed: u64) -> Outcome<Writer> {
+        let mut sql = server.connect().await?;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let (database, tables) = (storm.database.clone(), storm.tables.clone());
+        let mut random = Random::new(seed ^ 0x5eed);
+        let task = tokio::spawn(async move {
+            let mut done = 0;
+            while !*stopped.borrow() {
+                let table = tables[random.below(tables.len() as u64) as usize];
+                let (id, v) = (random.below(700), random.below(1000));
+                let statement = match random.below(3) {
+                    0 => format!("DELETE FROM `{database}`.{table} WHERE id = {id}"),
+                    _ => format!(
+                        "INSERT INTO `{database}`.{table} (id, v) VALUES ({id}, {v}) ON DUPLICATE KEY UPDATE v = {v}"
+                    ),
+                };
+                done += u64::from(sql.run(&statement).await.is_ok());
+            }
+            done
+        });
+        Ok(Writer { stop, task })
+    }
+
+    async fn stop(self) -> Outcome<u64> {
+        self.stop.send_replace(true);
+        Ok(self.task.await?)
+    }
+}
+
 async fn storm(kind: ServerKind, seed: u64) -> Outcome {
     eprintln!("seed {seed}");
     let server = Server::start(kind, &[]).await?;
@@ -291,10 +354,10 @@ async fn storm(kind: ServerKind, seed: u64) -> Outcome {
     for table in &storm.tables {
         let table = format!("`{}`.{table}", storm.database);
         sql.run(&format!("CREATE TABLE {table} (id INT PRIMARY KEY, v INT)")).await?;
-        for id in 0..40 {
-            sql.run(&format!("INSERT INTO {table} VALUES ({id}, 0)")).await?;
-        }
+        let rows: Vec<String> = (0..600).map(|id| format!("({id}, 0)")).collect();
+        sql.run(&format!("INSERT INTO {table} VALUES {}", rows.join(", "))).await?;
     }
+    let writer = Writer::start(&server, &storm, seed).await?;
     let arguments: [&std::ffi::OsStr; 2] = ["run".as_ref(), pipeline.file.as_os_str()];
     let environment = [("RUST_LOG", "info,cdc_cli=debug")];
     for round in 0..8 {
@@ -312,6 +375,7 @@ async fn storm(kind: ServerKind, seed: u64) -> Outcome {
             daemon.kill()?;
         }
     }
+    eprintln!("{} transactions of the second writer", writer.stop().await?);
     // Every row once under the last definition.
     let daemon = Daemon::start(&arguments, &environment)?;
     for table in storm.tables.clone() {

@@ -62,6 +62,9 @@ async fn tables(
     let ids: Vec<_> = captured.iter().map(|plan| plan.schema.id().clone()).collect();
     RouteTable::new(spec.route.clone(), spec.pipeline.route_mode).one_to_one(&ids)?;
     line(text, format_args!("  {} tables to capture", ids.len()));
+    for plan in &captured {
+        crate::transform::compile(&spec.transform, &plan.schema)?;
+    }
     for plan in &refused {
         let why = plan.refused.as_deref().unwrap_or_default();
         line(

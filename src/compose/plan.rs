@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use cdc_api::{Result, TableId, TablePlan};
 
-use crate::{definition::PipelineSpec, registry, route::RouteTable};
+use crate::{definition::PipelineSpec, registry, route::RouteTable, transform};
 
 /// Says what a run would do.
 ///
@@ -35,8 +35,41 @@ pub async fn plan(spec: PipelineSpec) -> Result<String> {
     }
     for table in &tables {
         describe(&mut text, table, &sinks);
+        if table.refused.is_none()
+            && let Some(program) = transform::compile(&spec.transform, &table.schema)?
+        {
+            transformed(&mut text, &program);
+        }
     }
     Ok(text)
+}
+
+/// `cdc-cli transform --explain`: what the transforms make of each table, without reading a row.
+///
+/// # Errors
+/// What could not be asked, or a rule that does not fit its table.
+pub async fn explain(spec: PipelineSpec) -> Result<String> {
+    let source = registry::source(&spec.source).map_err(super::fault)?;
+    let mut text = String::new();
+    for table in source.plan().await?.iter().filter(|table| table.refused.is_none()) {
+        let _ = writeln!(text, "{}", table.schema.id());
+        match transform::compile(&spec.transform, &table.schema)? {
+            Some(program) => transformed(&mut text, &program),
+            None => text.push_str("  no rule: rows pass as they are\n"),
+        }
+    }
+    Ok(text)
+}
+
+fn transformed(text: &mut String, program: &cdc_transform::Program) {
+    text.push_str("  transformed into\n");
+    for line in program.explain().lines() {
+        let _ = writeln!(text, "    {line}");
+    }
+    let key: Vec<&str> = program.schema().primary_key_names().collect();
+    if !key.is_empty() {
+        let _ = writeln!(text, "    primary key ({})", key.join(", "));
+    }
 }
 
 fn describe(text: &mut String, table: &TablePlan, sinks: &BTreeMap<TableId, TableId>) {

@@ -111,7 +111,7 @@ pub(super) fn secrets_of_addresses(text: &str) -> Vec<Range<usize>> {
 }
 
 /// A text in which secrets are `***`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Masked {
     pub(super) text: String,
     /// Pieces that were replaced: place in the file, place here.

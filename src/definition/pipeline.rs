@@ -6,6 +6,7 @@ use cdc_api::{
     OptionSpec, OptionType,
     options::{parse_bytes, parse_duration},
 };
+use cdc_transform::{Context, DecimalMode, Rule, RuleText};
 
 use super::{
     fault::Fault,
@@ -20,35 +21,91 @@ const MEMORY_BYTES_MIN: u64 = 64 << 20;
 const MEMORY_BYTES_DEFAULT: u64 = 256 << 20;
 const CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-pub(super) const BEHAVIOR: &str = "schema.change.behavior";
+const BEHAVIOR: &str = "schema.change.behavior";
+const FUNCTIONS: &str = "user-defined-function";
 
 /// All keys of the block.
 pub static PIPELINE_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new("name", OptionType::Text, "Name for log lines, metrics and the server's process list (default: the file's stem)."),
-    OptionSpec::new("parallelism", OptionType::Integer { min: 1, max: 256 }, "Most chunk readers and writers (default: as many as cores, at most 4)."),
-    OptionSpec::new("execution.runtime-mode", OptionType::OneOf(&["STREAMING", "BATCH"]), "BATCH copies what is there and ends; the same as `scan.startup.mode: snapshot`.").default("STREAMING"),
-    OptionSpec::new(BEHAVIOR, OptionType::OneOf(&["IGNORE", "LENIENT", "TRY_EVOLVE", "EVOLVE", "EXCEPTION"]), "What a schema change at the source does to the sink.").default("LENIENT"),
-    OptionSpec::new("route-mode", OptionType::OneOf(&["ALL_MATCH", "FIRST_MATCH"]), "Which of several matching routes count.").default("ALL_MATCH"),
-    OptionSpec::new("local-time-zone", OptionType::Text, "Zone in which transforms see timestamps.")
-        .no_effect("only transforms use it, and they are not supported yet; timestamps with a zone are copied as UTC instants"),
-    OptionSpec::new("checkpoint.interval", OptionType::Duration, "Time between checkpoints (default: the sink's own, 3s or 1min)."),
-    OptionSpec::new("checkpoint.storage", OptionType::Text, "Folder of the checkpoints, relative to the pipeline file (default: `.cdc-cli/<file stem>` beside it)."),
-    OptionSpec::new("memory.limit", OptionType::Bytes, "What the process may hold.").default("256MiB"),
-    OptionSpec::new("table.on-error", OptionType::OneOf(&["quarantine", "stop"]), "What a table that cannot go on does: it alone stops, or the whole pipeline.").default("quarantine"),
+    OptionSpec::new(
+        "name",
+        OptionType::Text,
+        "Name for log lines, metrics and the server's process list (default: the file's stem).",
+    ),
+    OptionSpec::new(
+        "parallelism",
+        OptionType::Integer { min: 1, max: 256 },
+        "Most chunk readers and writers (default: as many as cores, at most 4).",
+    ),
+    OptionSpec::new(
+        "execution.runtime-mode",
+        OptionType::OneOf(&["STREAMING", "BATCH"]),
+        "BATCH copies what is there and ends; the same as `scan.startup.mode: snapshot`.",
+    )
+    .default("STREAMING"),
+    OptionSpec::new(
+        BEHAVIOR,
+        OptionType::OneOf(&["IGNORE", "LENIENT", "TRY_EVOLVE", "EVOLVE", "EXCEPTION"]),
+        "What a schema change at the source does to the sink.",
+    )
+    .default("LENIENT"),
+    OptionSpec::new(
+        "route-mode",
+        OptionType::OneOf(&["ALL_MATCH", "FIRST_MATCH"]),
+        "Which of several matching routes count.",
+    )
+    .default("ALL_MATCH"),
+    OptionSpec::new(
+        "local-time-zone",
+        OptionType::Text,
+        "Zone in which transforms see timestamps (default: the environment's TZ, else UTC).",
+    ),
+    OptionSpec::new(
+        "checkpoint.interval",
+        OptionType::Duration,
+        "Time between checkpoints (default: the sink's own, 3s or 1min).",
+    ),
+    OptionSpec::new(
+        "checkpoint.storage",
+        OptionType::Text,
+        "Folder of the checkpoints, relative to the pipeline file (default: `.cdc-cli/<file stem>` beside it).",
+    ),
+    OptionSpec::new("memory.limit", OptionType::Bytes, "What the process may hold.")
+        .default("256MiB"),
+    OptionSpec::new(
+        "table.on-error",
+        OptionType::OneOf(&["quarantine", "stop"]),
+        "What a table that cannot go on does: it alone stops, or the whole pipeline.",
+    )
+    .default("quarantine"),
     OptionSpec::new("operator.uid.prefix", OptionType::Text, "Names of Flink's operators.")
         .no_effect("state is not kept by operator here"),
     OptionSpec::new("schema.operator.uid", OptionType::Text, "Name of Flink's schema operator.")
         .no_effect("state is not kept by operator here"),
-    OptionSpec::new("schema-operator.rpc-timeout", OptionType::Duration, "How long Flink's schema operator waits.")
-        .no_effect("there is no remote schema operator here"),
-    OptionSpec::new("sink.partitioning.strategy", OptionType::Text, "How Flink spreads rows over its sink tasks.")
-        .no_effect("the sink says how its rows are spread"),
-    OptionSpec::new("transform.decimal.precision.mode", OptionType::Text, "Precision of decimals in transforms.")
-        .no_effect("decimals always keep up to 38 digits"),
-    OptionSpec::new("user-defined-function", OptionType::Text, "Functions for transforms.")
-        .refused("only transforms use functions, and they are not supported yet"),
+    OptionSpec::new(
+        "schema-operator.rpc-timeout",
+        OptionType::Duration,
+        "How long Flink's schema operator waits.",
+    )
+    .no_effect("there is no remote schema operator here"),
+    OptionSpec::new(
+        "sink.partitioning.strategy",
+        OptionType::Text,
+        "How Flink spreads rows over its sink tasks.",
+    )
+    .no_effect("the sink says how its rows are spread"),
+    OptionSpec::new(
+        "transform.decimal.precision.mode",
+        OptionType::OneOf(&["UP_TO_19", "UP_TO_38"]),
+        "Most digits of decimals that transforms compute.",
+    )
+    .default("UP_TO_19"),
+    OptionSpec::new(
+        FUNCTIONS,
+        OptionType::Text,
+        "Functions for transforms, a list: `- name(a, b) AS expression`.",
+    ),
     OptionSpec::new("model", OptionType::Text, "AI models for transforms.")
-        .refused("only transforms use models, and they are not supported yet"),
+        .refused("AI models are not supported"),
 ];
 
 /// Reads the block; without one, all defaults. Faults leave the default in place.
@@ -62,6 +119,8 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Option<&Entry>, file: &Path) 
         schema_change_behavior: SchemaChangeBehavior::default(),
         route_mode: RouteMode::default(),
         local_time_zone: None,
+        decimals: DecimalMode::default(),
+        functions: Vec::new(),
         checkpoint_interval: None,
         checkpoint_storage: folder.join(".cdc-cli").join(&*stem),
         memory_limit_bytes: MEMORY_BYTES_DEFAULT,
@@ -82,6 +141,10 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Option<&Entry>, file: &Path) 
             );
             continue;
         };
+        if spec.key == FUNCTIONS {
+            options.functions = functions(reader, &path, entry);
+            continue;
+        }
         if let Some(text) = reader.option(&path, entry, spec) {
             let text = text.trim();
             if let Err((message, hint)) = set(&mut options, spec.key, text, folder) {
@@ -91,6 +154,30 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Option<&Entry>, file: &Path) 
         }
     }
     options
+}
+
+/// The user's functions; each is judged as SQL here.
+fn functions(reader: &mut Reader<'_>, path: &str, entry: &Entry) -> Vec<String> {
+    let mut functions = Vec::new();
+    for (index, item) in reader.list(path, entry).unwrap_or_default().iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Value::Scalar(scalar) = &item.value else {
+            let message = format!("expected a function, found {}", item.describe());
+            let fault = Fault::new(path, message).at(reader.first_line(item.span.clone()));
+            reader
+                .fault(fault.hint(
+                    "write `- name(a, b) AS expression`; classes of the JVM cannot run here",
+                ));
+            continue;
+        };
+        let context = Context { macros: vec![scalar.text.clone()], ..Context::default() };
+        for fault in Rule::check(&RuleText::default(), &context) {
+            let at = reader.place(item, scalar, fault.offset);
+            reader.fault(Fault::new(&path, fault.message).at(at).maybe_hint(fault.hint));
+        }
+        functions.push(scalar.text.clone());
+    }
+    functions
 }
 
 /// Stores one value whose type is right.
@@ -121,6 +208,9 @@ fn set(
             }
         }
         "route-mode" if word == "FIRST_MATCH" => options.route_mode = RouteMode::FirstMatch,
+        "transform.decimal.precision.mode" if word == "UP_TO_38" => {
+            options.decimals = DecimalMode::UpTo38;
+        }
         "local-time-zone" => options.local_time_zone = Some(text.to_owned()),
         "checkpoint.interval" => match parse_duration(text) {
             Some(interval) if interval < CHECKPOINT_INTERVAL_MIN => {

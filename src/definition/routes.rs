@@ -1,4 +1,4 @@
-//! The `route:` block, and `transform:`, which has no engine yet.
+//! The `route:` block.
 
 use super::{
     fault::Fault,
@@ -76,14 +76,5 @@ fn rule(reader: &mut Reader<'_>, path: &str, item: &Node) -> Option<RouteRule> {
             }
             None
         }
-    }
-}
-
-/// `transform:` is read as far as being a list and then refused: rows that it would change must not pass unchanged.
-pub(super) fn refuse_transform(reader: &mut Reader<'_>, entry: &Entry) {
-    if reader.list("transform", entry).is_some_and(|items| !items.is_empty()) {
-        let fault = Fault::new("transform", "transforms are not supported yet");
-        let hint = "remove the block: rows are then copied as they are";
-        reader.fault(fault.at(entry.key_span.clone()).hint(hint));
     }
 }

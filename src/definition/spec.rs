@@ -3,7 +3,9 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use cdc_api::{Options, SchemaChangeKind};
+use cdc_transform::DecimalMode;
 
+use super::TransformRules;
 use crate::route::{RouteMode, RouteRule};
 
 /// A checked pipeline file. Printing it never prints a secret.
@@ -17,6 +19,8 @@ pub struct PipelineSpec {
     pub sink: ConnectorBlock,
     /// `include.schema.changes` and `exclude.schema.changes` of the sink.
     pub schema_changes: SchemaChangeFilter,
+    /// `transform:`.
+    pub transform: TransformRules,
     /// `route:`, in the file's order.
     pub route: Vec<RouteRule>,
     /// `pipeline:`, with every default filled in.
@@ -49,6 +53,10 @@ pub struct PipelineOptions {
     pub route_mode: RouteMode,
     /// The zone in which transforms see timestamps.
     pub local_time_zone: Option<String>,
+    /// How many digits decimals of transforms may have.
+    pub decimals: DecimalMode,
+    /// Functions of the user's: `name(a, b) AS expression`.
+    pub functions: Vec<String>,
     /// Time between checkpoints; none means the sink's own.
     pub checkpoint_interval: Option<Duration>,
     /// The folder of the checkpoints.

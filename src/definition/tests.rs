@@ -132,7 +132,7 @@ fn a_good_file_is_read_whole() {
     assert_eq!(spec.pipeline.memory_limit_bytes, 1 << 30);
     assert_eq!(spec.pipeline.checkpoint_storage, Path::new("conf/.cdc-cli/shop"));
     let notices: Vec<&str> = definition.notices.iter().map(|notice| notice.path.as_str()).collect();
-    assert_eq!(notices, ["source.chunk-meta.group.size", "sink.exclude.schema.changes"]);
+    assert_eq!(notices, ["source.chunk-meta.group.size"]);
     assert!(!format!("{definition:?}").contains("hunter2!"));
 }
 

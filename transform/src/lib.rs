@@ -26,6 +26,11 @@ pub use program::Program;
 pub use rule::{Context, Part, Rule, RuleText, SqlFault};
 pub use types::DecimalMode;
 
+/// A zone by its name in the tz database, such as `Europe/Berlin`.
+pub fn zone(name: &str) -> Option<chrono_tz::Tz> {
+    name.parse().ok()
+}
+
 /// The names of all built-in functions.
 pub fn function_names() -> impl Iterator<Item = &'static str> {
     let forms = ["TRIM_BOTH", "TRIM_LEADING", "TRIM_TRAILING"];

@@ -161,6 +161,57 @@ fn warnings(part: Part, planner: &mut Planner<'_>) -> Vec<SqlFault> {
     planner.doubts.drain(..).map(|fault| SqlFault::new(part, fault)).collect()
 }
 
+impl Rule {
+    /// What is wrong with a rule whatever its table: its SQL, and functions that nobody knows.
+    pub fn check(text: &RuleText, context: &Context) -> Vec<SqlFault> {
+        let mut faults = Vec::new();
+        let macros = macros(context, &mut faults);
+        if let Some(text) = text.projection.as_deref().filter(|text| !text.trim().is_empty()) {
+            match sql::projection(text) {
+                Ok(items) => {
+                    for (item, _) in &items {
+                        if let Item::Expr { expr, .. } = item {
+                            unknown(expr, &macros, Part::Projection, &mut faults);
+                        }
+                    }
+                }
+                Err(fault) => faults.push(SqlFault::new(Part::Projection, fault)),
+            }
+        }
+        if let Some(text) = text.filter.as_deref().filter(|text| !text.trim().is_empty()) {
+            match sql::scalar(text) {
+                Ok(expr) => unknown(&expr, &macros, Part::Filter, &mut faults),
+                Err(fault) => faults.push(SqlFault::new(Part::Filter, fault)),
+            }
+        }
+        faults
+    }
+}
+
+/// Reports the functions of a tree that are neither built in nor the user's.
+fn unknown(expr: &Expr, macros: &[Macro], part: Part, faults: &mut Vec<SqlFault>) {
+    if let Kind::Call { name, .. } = &expr.kind {
+        let mut known = crate::functions::all()
+            .map(|function| function.name)
+            .chain(crate::functions::LAZY)
+            .chain(macros.iter().map(|known| known.name.as_str()));
+        if !known.any(|known| known.eq_ignore_ascii_case(name)) {
+            let fault = Fault::new(expr.at, format!("there is no function {name}"));
+            let near = nearest(name, crate::function_names());
+            faults.push(SqlFault::new(
+                part,
+                match near {
+                    Some(near) => fault.hint(format!("did you mean {near}?")),
+                    None => fault.hint("docs/transform.md lists the functions"),
+                },
+            ));
+        }
+    }
+    for child in expr.kind.children() {
+        unknown(child, macros, part, faults);
+    }
+}
+
 impl Planner<'_> {
     fn condition(&self, node: Node) -> Result<Node, Fault> {
         if node.ty == cdc_api::LogicalType::Boolean || node.is_null() {

@@ -200,7 +200,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn children(&self) -> impl Iterator<Item = &Expr> {
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Expr> {
         let (boxes, lists, whens): (Vec<&Expr>, &[Expr], &[(Expr, Expr)]) = match self {
             Kind::Null
             | Kind::Bool(_)

@@ -1,0 +1,236 @@
+//! Routes on real servers: shards merged into one table while their rows move and their columns differ, one table copied to
+//! several, and what the behaviours let through.
+
+use std::time::Duration;
+
+use cdc_integration::{
+    Daemon, Failure, LakeTable, Outcome, PipelineFolder, Server, ServerKind, TableContent,
+    assert_same, table_content, wait_until,
+};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn pipeline(
+    server: &Server,
+    database: &str,
+    routes: &str,
+    engine: &str,
+) -> Outcome<(PipelineFolder, std::path::PathBuf)> {
+    let folder = PipelineFolder::new()?;
+    let source = server.source_yaml(&format!(r"{database}.\.*"));
+    let sink = folder.parquet_yaml("200ms");
+    let file = folder.write("pipeline.yaml", &format!("{source}{sink}{engine}{routes}"))?;
+    Ok((folder, file))
+}
+
+/// The rows of several tables as one, under these columns.
+async fn together(
+    server: &Server,
+    database: &str,
+    tables: &[&str],
+    columns: &[&str],
+) -> Outcome<TableContent> {
+    let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+    let mut all: Option<TableContent> = None;
+    for table in tables {
+        let content = table_content(server, database, table).await?.with_columns(&columns);
+        match &mut all {
+            None => all = Some(content),
+            Some(all) => all.rows.extend(content.rows),
+        }
+    }
+    all.ok_or_else(|| Failure::new("no tables"))
+}
+
+async fn wait_until_merged(expected: &TableContent, folder: &std::path::Path) -> Outcome {
+    let mut difference = Failure::new("nothing was read");
+    let waited = wait_until("the merged table", DEADLINE, async || {
+        let actual =
+            LakeTable::read(folder)?.current(&expected.key)?.with_columns(&expected.columns);
+        match assert_same("merged", expected, &actual) {
+            Ok(()) => Ok(true),
+            Err(found) => {
+                difference = found;
+                Ok(false)
+            }
+        }
+    })
+    .await;
+    waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_are_merged_and_only_get_wider() -> Outcome {
+    for kind in ServerKind::ALL {
+        let server = Server::shared(kind).await?;
+        let database = server.new_database("shards").await?;
+        let mut sql = server.connect().await?;
+        sql.run(&format!("USE `{database}`")).await?;
+        sql.run_all(&[
+            "CREATE TABLE s0 (id INT PRIMARY KEY, v INT, note VARCHAR(10))",
+            "CREATE TABLE s1 (id INT PRIMARY KEY, v BIGINT, more DECIMAL(6,2))",
+            "INSERT INTO s0 VALUES (1, 10, 'a'), (2, 20, 'b')",
+            "INSERT INTO s1 VALUES (1001, 5000000000, 1.5), (1002, 7, NULL)",
+        ])
+        .await?;
+        let routes = format!(
+            "route:\n  - source-table: '{database}.s[0-9]+'\n    sink-table: {database}.all_of_them\n"
+        );
+        let evolve = "  schema.change.behavior: EVOLVE\n";
+        let (folder, file) = pipeline(server, &database, &routes, evolve)?;
+        let mut daemon = Daemon::run(&file)?;
+        daemon.wait_for_log("streaming", DEADLINE).await?;
+        let merged = folder.lake().join(&database).join("all_of_them");
+        // A row moves between shards, each time in one transaction, and changes on its way.
+        for round in 0..20 {
+            let (from, to) = if round % 2 == 0 { ("s0", "s1") } else { ("s1", "s0") };
+            sql.run_all(&[
+                "BEGIN",
+                &format!("DELETE FROM {from} WHERE id = 1"),
+                &format!("INSERT INTO {to} (id, v) VALUES (1, {round})"),
+                "COMMIT",
+            ])
+            .await?;
+        }
+        let columns = ["id", "v", "note", "more"];
+        let expected = together(server, &database, &["s0", "s1"], &columns).await?;
+        wait_until_merged(&expected, &merged).await?;
+
+        // A shard that comes later, with another column; one that widens; one that goes and takes nothing with it.
+        sql.run_all(&[
+            "CREATE TABLE s2 (id INT PRIMARY KEY, v INT, extra DATE)",
+            "INSERT INTO s2 VALUES (2001, 1, '2020-02-29')",
+            "ALTER TABLE s0 MODIFY v BIGINT, ADD COLUMN extra DATE",
+            "INSERT INTO s0 VALUES (3, 6000000000, 'c', '2021-01-01')",
+        ])
+        .await?;
+        let columns = ["id", "v", "note", "more", "extra"];
+        let expected = together(server, &database, &["s0", "s1", "s2"], &columns).await?;
+        wait_until_merged(&expected, &merged).await?;
+        sql.run_all(&[
+            "DROP TABLE s2",
+            "TRUNCATE TABLE s1",
+            "INSERT INTO s0 (id, v) VALUES (4, 4)",
+        ])
+        .await?;
+        let mut expected = expected;
+        let fourth = together(server, &database, &["s0"], &columns).await?;
+        expected.rows.extend(fourth.rows);
+        wait_until_merged(&expected, &merged).await?;
+        daemon.stop(DEADLINE).await?.expect_code(0)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_goes_to_several() -> Outcome {
+    let server = Server::shared(ServerKind::Mysql).await?;
+    let database = server.new_database("copies").await?;
+    let mut sql = server.connect().await?;
+    sql.run(&format!("USE `{database}`")).await?;
+    sql.run_all(&[
+        "CREATE TABLE t (id INT PRIMARY KEY, v INT)",
+        "INSERT INTO t VALUES (1, 1), (2, 2)",
+    ])
+    .await?;
+    let routes = format!(
+        "route:\n  - source-table: {database}.t\n    sink-table: {database}.left\n  - source-table: {database}.(t)\n    sink-table: {database}.right_$1\n"
+    );
+    let (folder, file) = pipeline(server, &database, &routes, "")?;
+    let mut daemon = Daemon::run(&file)?;
+    daemon.wait_for_log("streaming", DEADLINE).await?;
+    sql.run_all(&[
+        "ALTER TABLE t ADD COLUMN w INT",
+        "INSERT INTO t VALUES (3, 3, 3)",
+        "DELETE FROM t WHERE id = 1",
+    ])
+    .await?;
+    let expected = table_content(server, &database, "t").await?;
+    for table in ["left", "right_t"] {
+        wait_until_merged(&expected, &folder.lake().join(&database).join(table)).await?;
+    }
+    daemon.stop(DEADLINE).await?.expect_code(0)?;
+    Ok(())
+}
+
+/// What reaches the lake's newest file under a behaviour: its columns after an addition, a drop and a rename.
+async fn columns_under(behaviour: &str, code: i32) -> Outcome<Vec<String>> {
+    let server = Server::shared(ServerKind::Mysql).await?;
+    let database = server.new_database("behaviour").await?;
+    let mut sql = server.connect().await?;
+    sql.run(&format!("USE `{database}`")).await?;
+    sql.run_all(&[
+        "CREATE TABLE t (id INT PRIMARY KEY, a INT NOT NULL, b INT)",
+        "INSERT INTO t VALUES (1, 1, 1)",
+    ])
+    .await?;
+    let engine = format!("  schema.change.behavior: {behaviour}\n");
+    let (folder, file) = pipeline(server, &database, "", &engine)?;
+    let mut daemon = Daemon::run(&file)?;
+    daemon.wait_for_log("streaming", DEADLINE).await?;
+    sql.run_all(&[
+        "ALTER TABLE t ADD COLUMN c INT FIRST, DROP COLUMN a, RENAME COLUMN b TO d",
+        "INSERT INTO t (id, c, d) VALUES (2, 3, 4)",
+    ])
+    .await?;
+    if code != 0 {
+        daemon.wait(DEADLINE).await?.expect_code(code)?;
+        return Ok(Vec::new());
+    }
+    let lake = folder.lake().join(&database).join("t");
+    wait_until("the second row", DEADLINE, async || {
+        Ok(LakeTable::read(&lake)?.rows.iter().any(|row| row.cells.contains(&Some("2".into()))))
+    })
+    .await?;
+    daemon.stop(DEADLINE).await?.expect_code(0)?;
+    let table = LakeTable::read(&lake)?;
+    let last = table.rows.last().map_or(0, |row| row.seq);
+    for file in &table.files {
+        let one = LakeTable::read_file(file)?;
+        if one.rows.iter().any(|row| row.seq == last) {
+            return Ok(one.columns);
+        }
+    }
+    Err(Failure::new("no file has the last row"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behaviours_let_through_what_they_say() -> Outcome {
+    assert_eq!(columns_under("EVOLVE", 0).await?, ["c", "id", "d"]);
+    assert_eq!(columns_under("TRY_EVOLVE", 0).await?, ["c", "id", "d"]);
+    assert_eq!(columns_under("LENIENT", 0).await?, ["id", "a", "b", "d", "c"]);
+    assert_eq!(columns_under("IGNORE", 0).await?, ["id", "a", "b"]);
+    assert!(columns_under("EXCEPTION", 1).await?.is_empty());
+    Ok(())
+}
+
+/// A value that its sink table cannot hold stops its table by name, and the others go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_does_not_fit_stops_its_table() -> Outcome {
+    let server = Server::shared(ServerKind::Mysql).await?;
+    let database = server.new_database("unfit").await?;
+    let mut sql = server.connect().await?;
+    sql.run(&format!("USE `{database}`")).await?;
+    sql.run_all(&[
+        "CREATE TABLE t (id INT PRIMARY KEY, v SMALLINT)",
+        "CREATE TABLE good (id INT PRIMARY KEY)",
+        "INSERT INTO t VALUES (1, 1)",
+    ])
+    .await?;
+    let (folder, file) = pipeline(server, &database, "", "  schema.change.behavior: IGNORE\n")?;
+    let mut daemon = Daemon::run(&file)?;
+    daemon.wait_for_log("streaming", DEADLINE).await?;
+    sql.run_all(&["ALTER TABLE t MODIFY v INT", "INSERT INTO t VALUES (2, 2)"]).await?;
+    let lake = folder.lake().join(&database).join("t");
+    wait_until("the second row", DEADLINE, async || Ok(LakeTable::read(&lake)?.rows.len() == 2))
+        .await?;
+    sql.run_all(&["INSERT INTO t VALUES (3, 70000)", "INSERT INTO good VALUES (1)"]).await?;
+    let stopped = format!("table quarantined, the others go on table={database}.t");
+    let line = daemon.wait_for_log(&stopped, DEADLINE).await?;
+    assert!(line.contains("`id` = 3"), "{line}");
+    let expected = table_content(server, &database, "good").await?;
+    wait_until_merged(&expected, &folder.lake().join(&database).join("good")).await?;
+    daemon.stop(DEADLINE).await?.expect_code(0)?;
+    assert_eq!(LakeTable::read(&lake)?.rows.len(), 2);
+    Ok(())
+}
