@@ -110,8 +110,10 @@ fn run_folder(folder: &Path) -> (usize, usize) {
             }
         }
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        print(&format!("{name}: {passed} passed, {} failed", failed.len()));
-        failed.iter().for_each(|text| print(text));
+        // One write a file: the folders run side by side.
+        let mut text = format!("{name}: {passed} passed, {} failed\n", failed.len());
+        failed.iter().for_each(|failure| text.push_str(&format!("{failure}\n")));
+        print(&text);
         all_failed += failed.len();
         all_passed += passed;
     }
@@ -121,7 +123,7 @@ fn run_folder(folder: &Path) -> (usize, usize) {
 /// To standard error, past the capture of the test harness: the counts are wanted of passing runs too.
 fn print(text: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// A folder at this path under a parent of the crate.
@@ -143,7 +145,10 @@ fn transform_cases_of_our_own() {
 #[test]
 fn transform_cases_of_flink_cdc() {
     let beside = upwards("shared/compat/flink-cdc-transform");
-    let named = std::env::var_os("CDC_TRANSFORM_CASES").map(PathBuf::from);
+    let named = std::env::var("CDC_TRANSFORM_CASES").ok().map(|folder| {
+        // A relative folder is meant from where the test was started: a parent of the crate.
+        upwards(&folder).unwrap_or_else(|| panic!("CDC_TRANSFORM_CASES names no folder: {folder}"))
+    });
     let mut failed = 0;
     for folder in beside.into_iter().chain(named) {
         failed += run_folder(&folder).0;
