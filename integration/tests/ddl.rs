@@ -28,6 +28,8 @@ struct Follower {
     log: BinlogPackets,
     tracker: Tracker,
     trailer: usize,
+    /// Up to where the log was followed.
+    followed: u64,
     flavor: Flavor,
     database: String,
 }
@@ -70,7 +72,16 @@ impl Follower {
             start: BinlogStart::File { file, position: position.try_into()? },
         };
         let log = reading.start_binlog(&request).await?;
-        Ok(Follower { sql, connection, log, tracker, trailer, flavor, database })
+        Ok(Follower {
+            sql,
+            connection,
+            log,
+            tracker,
+            trailer,
+            followed: position,
+            flavor,
+            database,
+        })
     }
 
     /// Applies what the log has up to its end; what was in doubt comes back.
@@ -83,7 +94,8 @@ impl Follower {
             id.schema.as_deref().is_some_and(|database| database.starts_with(&own))
         };
         let mut doubts = Vec::new();
-        loop {
+        // A statement that changed nothing logs nothing.
+        while self.followed < end {
             let event = match self.log.next_event()? {
                 BinlogNext::Event(event) => event.to_vec(),
                 BinlogNext::Pending => {
@@ -109,10 +121,9 @@ impl Follower {
                     }));
                 }
             }
-            if u64::from(position) >= end {
-                return Ok(doubts);
-            }
+            self.followed = self.followed.max(u64::from(position));
         }
+        Ok(doubts)
     }
 
     /// What differs between the tracked definitions and the server's.

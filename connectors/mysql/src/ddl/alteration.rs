@@ -12,7 +12,10 @@ use super::{
     statement::{Clause, ColumnSpec, IndexKind, IndexSpec, Place, TableOptions, TextSpec},
     typing,
 };
-use crate::metadata::{ColumnMeta, TableMeta};
+use crate::{
+    metadata::{ColumnMeta, TableMeta},
+    types::Flavor,
+};
 
 /// Columns of one table; the servers allow fewer.
 const COLUMNS_MAX: usize = 8192;
@@ -204,7 +207,7 @@ pub(super) fn altered(
                 }
                 Clause::DropDefault(name, _) if is_this(name) => {
                     used.insert(nth);
-                    typing::drop_default(&mut slot.column);
+                    typing::drop_default(&mut slot.column, flavor);
                 }
                 Clause::SetVisible(name, visible) if is_this(name) => {
                     used.insert(nth);
@@ -233,7 +236,15 @@ pub(super) fn altered(
                 if exists {
                     return Err(format!("column `{}` is there already", spec.name));
                 }
-                let column = describe(&table, spec, session)?;
+                let mut column = describe(&table, spec, session)?;
+                // MariaDB's JSON is text of its own collation, which CONVERT TO takes with the rest.
+                if let Some(collation) = converted.as_deref()
+                    && flavor == Flavor::MariaDb
+                    && (column.data_type.as_str(), column.collation.as_deref())
+                        == ("longtext", Some("utf8mb4_bin"))
+                {
+                    typing::converted(&mut column, collation, session);
+                }
                 let id = table.next_id;
                 table.next_id += 1;
                 put(&mut slots, Slot { id, column }, place.as_ref())?;
@@ -267,7 +278,7 @@ pub(super) fn altered(
                     Clause::SetDefault { default, .. } => {
                         typing::set_default(&mut slot.column, default, flavor);
                     }
-                    _ => typing::drop_default(&mut slot.column),
+                    _ => typing::drop_default(&mut slot.column, flavor),
                 }
             }
             _ => {}
@@ -276,6 +287,13 @@ pub(super) fn altered(
     if slots.len() > COLUMNS_MAX {
         return Err("it has too many columns".into());
     }
+    // An index keeps the place of a column that goes and comes back in one statement.
+    dropped.retain(|name| {
+        let comes_back = |clause: &Clause| {
+            matches!(clause, Clause::Add { column, .. } if same_name(&column.name, name))
+        };
+        !clauses.iter().any(comes_back)
+    });
     (table.ids, table.meta.columns) = slots.into_iter().map(|slot| (slot.id, slot.column)).unzip();
     indexes(&mut table, clauses, &dropped, &renames)?;
     table.settle(flavor);

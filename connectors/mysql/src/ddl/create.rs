@@ -130,10 +130,11 @@ pub(super) fn index_head(cursor: &mut Cursor<'_>, unique: bool) -> Result<IndexS
     Ok(IndexSpec { name, kind, parts: Vec::new(), if_not_exists, or_replace: false })
 }
 
+/// A part of an index: its column, none for an expression, and its prefix.
+pub(super) type Part = (Option<String>, Option<u64>);
+
 /// `(part, …)` and the options behind.
-pub(super) fn index_parts(
-    cursor: &mut Cursor<'_>,
-) -> Result<Vec<(Option<String>, Option<u64>)>, Fault> {
+pub(super) fn index_parts(cursor: &mut Cursor<'_>) -> Result<Vec<Part>, Fault> {
     let mut parts = Vec::new();
     cursor.expect_symbol(b'(')?;
     loop {
@@ -186,10 +187,12 @@ fn table_options(cursor: &mut Cursor<'_>, options: &mut TableOptions) -> Result<
             return Ok(Behind::Query);
         }
         if cursor.take("PARTITION") {
-            while !cursor.is_end()
-                && !cursor.is_any_word(&["AS", "SELECT", "IGNORE", "REPLACE"])
-                && !(cursor.is_word("START") && cursor.is_word_at(1, "TRANSACTION"))
-            {
+            let ends = |cursor: &Cursor<'_>| {
+                cursor.is_end()
+                    || cursor.is_any_word(&["AS", "SELECT", "IGNORE", "REPLACE"])
+                    || (cursor.is_word("START") && cursor.is_word_at(1, "TRANSACTION"))
+            };
+            while !ends(cursor) {
                 if cursor.is_symbol(b'(') {
                     cursor.group()?;
                 } else {

@@ -255,9 +255,10 @@ fn widens(was: &ColumnMeta, column: &ColumnMeta) -> bool {
             Char { length: a } | VarChar { length: a },
             Char { length: b } | VarChar { length: b },
         ) => {
-            b >= a
-                && !(matches!(Kind::of(column), Ok(Char { .. }))
-                    && !matches!(Kind::of(was), Ok(Char { .. })))
+            // CHAR drops the blanks that VARCHAR keeps.
+            let trims = matches!(Kind::of(column), Ok(Char { .. }))
+                && !matches!(Kind::of(was), Ok(Char { .. }));
+            b >= a && !trims
         }
         (Char { .. } | VarChar { .. }, Text { .. }) => {
             let widest = column.charset.as_deref().and_then(collation::widths);

@@ -88,8 +88,11 @@ pub(super) fn set_default(column: &mut ColumnMeta, default: &DefaultSpec, flavor
     }
 }
 
-/// Takes a column's default away.
-pub(super) fn drop_default(column: &mut ColumnMeta) {
+/// Takes a column's default away. MariaDB leaves the NULL that stands for none.
+pub(super) fn drop_default(column: &mut ColumnMeta, flavor: Flavor) {
+    if flavor == Flavor::MariaDb && column.default.as_deref() == Some("NULL") {
+        return;
+    }
     column.default = None;
     column.extra = column.extra.replacen("DEFAULT_GENERATED", "", 1).trim().to_owned();
 }
@@ -153,11 +156,8 @@ fn typed(ty: &TypeSpec, base: Option<&str>, session: &Session) -> Result<ColumnM
             column.column_type = format!("bit({bits})");
             column.precision = narrow(bits);
         }
-        "year" => {
-            if !hides_widths(session) {
-                column.column_type = "year(4)".into();
-            }
-        }
+        "year" if !hides_widths(session) => column.column_type = "year(4)".into(),
+        "year" => {}
         "time" | "datetime" | "timestamp" => {
             let digits = first.unwrap_or(0);
             if digits > 0 {

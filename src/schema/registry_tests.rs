@@ -1,1 +1,0 @@
-//! What changes of source tables do to sink tables, per behaviour and route.
