@@ -21,6 +21,17 @@ const HEADER_BYTES: usize = 19;
 const QUERY_EVENT: u8 = 2;
 const RANDOM_STATEMENTS: usize = 300;
 
+/// What became of a statement.
+#[derive(Debug, PartialEq)]
+enum Step {
+    /// The server refused it.
+    Refused(String),
+    /// The tracker said that it does not tell all.
+    Doubted(String),
+    /// The tracker knows what it did.
+    Told,
+}
+
 /// A server, its log, and the tracker that follows it.
 struct Follower {
     sql: Sql,
@@ -189,18 +200,23 @@ impl Follower {
         Ok(())
     }
 
-    /// Runs a statement and compares. Ok(false): the server refused it.
-    async fn step(&mut self, statement: &str, found: &mut Vec<String>) -> Outcome<Option<String>> {
+    /// Runs a statement and compares.
+    async fn step(&mut self, statement: &str, found: &mut Vec<String>) -> Outcome<Step> {
         if let Err(error) = self.sql.run(statement).await {
-            return Ok(Some(error.to_string()));
+            return Ok(Step::Refused(error.to_string()));
         }
-        let mut wrong = self.follow().await?;
-        wrong.extend(self.differences().await?);
+        let doubts = self.follow().await?;
+        if !doubts.is_empty() {
+            // Whoever follows a log reads such a table again, and so does this.
+            self.mend().await?;
+            return Ok(Step::Doubted(format!("{statement}: {}", doubts.join("; "))));
+        }
+        let wrong = self.differences().await?;
         if !wrong.is_empty() {
             found.push(format!("{statement}\n  {}", wrong.join("\n  ")));
             self.mend().await?;
         }
-        Ok(None)
+        Ok(Step::Told)
     }
 }
 
@@ -242,6 +258,10 @@ fn compare(real: &Definition, tracked: &Definition, flavor: Flavor) -> Vec<Strin
         };
         if is_expression && real.default.is_some() == tracked.default.is_some() {
             (real.default, tracked.default) = (None, None);
+        }
+        // MariaDB prints NULL or nothing for a column without a default, by what was done to it before.
+        for column in [&mut real, &mut tracked] {
+            column.default.take_if(|text| flavor == Flavor::MariaDb && text == "NULL");
         }
         if real.generated.is_empty() == tracked.generated.is_empty() {
             (real.generated, tracked.generated) = (String::new(), String::new());
@@ -298,8 +318,10 @@ async fn corpus(kind: ServerKind) -> Outcome {
         };
         let statement = statement.replace("{db}", &follower.database);
         count += 1;
-        if let Some(error) = follower.step(&statement, &mut found).await? {
-            refused.push(error);
+        match follower.step(&statement, &mut found).await? {
+            Step::Refused(error) => refused.push(error),
+            Step::Doubted(doubt) => found.push(doubt),
+            Step::Told => {}
         }
     }
     assert!(refused.is_empty(), "{} refused:\n{}", refused.len(), refused.join("\n"));
@@ -321,14 +343,20 @@ async fn random(kind: ServerKind) -> Outcome {
     follower
         .step("CREATE TABLE r (c0 INT PRIMARY KEY, c1 VARCHAR(20), c2 TEXT)", &mut found)
         .await?;
-    let mut accepted = 0;
+    let (mut told, mut doubted) = (0, 0);
     for _ in 0..RANDOM_STATEMENTS {
         let clauses: Vec<String> = (0..=random.below(3)).map(|_| clause(&mut random)).collect();
         let statement = format!("ALTER TABLE r {}", clauses.join(", "));
-        accepted += usize::from(follower.step(&statement, &mut found).await?.is_none());
+        match follower.step(&statement, &mut found).await? {
+            Step::Told => told += 1,
+            Step::Doubted(_) => doubted += 1,
+            Step::Refused(_) => {}
+        }
     }
+    eprintln!("{told} statements told, {doubted} doubted");
     assert!(found.is_empty(), "seed {seed}: {} differ:\n{}", found.len(), found.join("\n"));
-    assert!(accepted > RANDOM_STATEMENTS / 10, "seed {seed}: only {accepted} were accepted");
+    assert!(told > RANDOM_STATEMENTS / 10, "seed {seed}: only {told} were told");
+    assert!(doubted < told / 2, "seed {seed}: {doubted} were in doubt beside {told}");
     Ok(())
 }
 

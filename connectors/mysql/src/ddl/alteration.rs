@@ -12,10 +12,7 @@ use super::{
     statement::{Clause, ColumnSpec, IndexKind, IndexSpec, Place, TableOptions, TextSpec},
     typing,
 };
-use crate::{
-    metadata::{ColumnMeta, TableMeta},
-    types::Flavor,
-};
+use crate::metadata::{ColumnMeta, TableMeta};
 
 /// Columns of one table; the servers allow fewer.
 const COLUMNS_MAX: usize = 8192;
@@ -172,8 +169,19 @@ pub(super) fn altered(
     session: &Session,
 ) -> Result<Definition, String> {
     let flavor = session.dialect.flavor;
+    if let Some(name) = named_again(clauses) {
+        return Err(format!(
+            "column `{name}` is added and also changed or dropped by one statement"
+        ));
+    }
     let mut table = before.clone();
     let converted = table_clauses(&mut table, clauses, database, session)?;
+    let defines = |clause: &Clause| matches!(clause, Clause::Add { .. } | Clause::Change { .. });
+    if converted.is_some() && clauses.iter().any(defines) {
+        return Err(
+            "servers differ in what CONVERT TO does to columns of the same statement".into()
+        );
+    }
 
     let mut slots: Vec<Slot> = Vec::new();
     let mut used: HashSet<usize> = HashSet::new();
@@ -236,15 +244,7 @@ pub(super) fn altered(
                 if exists {
                     return Err(format!("column `{}` is there already", spec.name));
                 }
-                let mut column = describe(&table, spec, session)?;
-                // MariaDB's JSON is text of its own collation, which CONVERT TO takes with the rest.
-                if let Some(collation) = converted.as_deref()
-                    && flavor == Flavor::MariaDb
-                    && (column.data_type.as_str(), column.collation.as_deref())
-                        == ("longtext", Some("utf8mb4_bin"))
-                {
-                    typing::converted(&mut column, collation, session);
-                }
+                let column = describe(&table, spec, session)?;
                 let id = table.next_id;
                 table.next_id += 1;
                 put(&mut slots, Slot { id, column }, place.as_ref())?;
@@ -287,17 +287,35 @@ pub(super) fn altered(
     if slots.len() > COLUMNS_MAX {
         return Err("it has too many columns".into());
     }
-    // An index keeps the place of a column that goes and comes back in one statement.
-    dropped.retain(|name| {
-        let comes_back = |clause: &Clause| {
-            matches!(clause, Clause::Add { column, .. } if same_name(&column.name, name))
-        };
-        !clauses.iter().any(comes_back)
-    });
     (table.ids, table.meta.columns) = slots.into_iter().map(|slot| (slot.id, slot.column)).unzip();
     indexes(&mut table, clauses, &dropped, &renames)?;
     table.settle(flavor);
     Ok(table)
+}
+
+/// A column that a statement adds although another clause names it too: servers differ in what that does to indexes.
+fn named_again(clauses: &[Clause]) -> Option<&str> {
+    clauses.iter().enumerate().find_map(|(nth, clause)| {
+        let Clause::Add { column: added, .. } = clause else { return None };
+        let is_named = clauses.iter().enumerate().any(|(other, clause)| {
+            other != nth
+                && match clause {
+                    Clause::Add { column, .. } => same_name(&column.name, &added.name),
+                    Clause::DropColumn(name, _)
+                    | Clause::DropDefault(name, _)
+                    | Clause::SetVisible(name, _) => same_name(name, &added.name),
+                    Clause::SetDefault { column, .. } => same_name(column, &added.name),
+                    Clause::Change { from, column, .. } => {
+                        same_name(from, &added.name) || same_name(&column.name, &added.name)
+                    }
+                    Clause::RenameColumn { from, to, .. } => {
+                        same_name(from, &added.name) || same_name(to, &added.name)
+                    }
+                    _ => false,
+                }
+        });
+        is_named.then_some(added.name.as_str())
+    })
 }
 
 /// A column that is redefined: whether it is the first TIMESTAMP is asked of the columns before it.

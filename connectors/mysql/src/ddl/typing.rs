@@ -88,12 +88,10 @@ pub(super) fn set_default(column: &mut ColumnMeta, default: &DefaultSpec, flavor
     }
 }
 
-/// Takes a column's default away. MariaDB leaves the NULL that stands for none.
+/// Takes a column's default away; MariaDB writes the NULL that is left.
 pub(super) fn drop_default(column: &mut ColumnMeta, flavor: Flavor) {
-    if flavor == Flavor::MariaDb && column.default.as_deref() == Some("NULL") {
-        return;
-    }
-    column.default = None;
+    let is_null = flavor == Flavor::MariaDb && column.nullable;
+    column.default = is_null.then(|| "NULL".to_owned());
     column.extra = column.extra.replacen("DEFAULT_GENERATED", "", 1).trim().to_owned();
 }
 
@@ -362,7 +360,9 @@ fn text(
         }
         name => blob(column, prefix_of(name), as_text),
     }
-    if !is_blob {
+    // MySQL prints none for members in binary.
+    let is_shown = charset != "binary" || session.dialect.flavor == Flavor::MariaDb;
+    if !is_blob && is_shown {
         column.charset = Some(collation::printed(charset, session));
         column.collation = Some(collation::printed(&collation, session));
     }
@@ -390,7 +390,8 @@ pub(super) fn converted(column: &mut ColumnMeta, to: &str, session: &Session) {
         let needed = column.length.unwrap_or(0).saturating_mul(widest(charset));
         blob(column, sized(needed), Some(charset));
     }
-    if charset == "binary" && !is_list {
+    let keeps_charset = is_list && session.dialect.flavor == Flavor::MariaDb;
+    if charset == "binary" && !keeps_charset {
         (column.charset, column.collation) = (None, None);
     } else {
         column.charset = Some(collation::printed(charset, session));
