@@ -14,8 +14,12 @@ use tokio::{
 
 use crate::{
     checkpoint::{Checkpoint, CheckpointStore, Fingerprints},
+    schema::{RegistryState, SinkChange},
     sink::{Failure, Staged},
 };
+
+/// Checkpoints between barrier and commit: one that is being committed, and one whose barrier a change of a table needed.
+const IN_FLIGHT_MAX: usize = 2;
 
 /// What `ingest` knows at a barrier.
 pub(crate) struct Barrier {
@@ -25,8 +29,10 @@ pub(crate) struct Barrier {
     pub(crate) source_state: SourceState,
     pub(crate) quarantined: Vec<QuarantinedTable>,
     pub(crate) next_seq: u64,
-    /// Sink name and schema by source table.
-    pub(crate) tables: BTreeMap<String, String>,
+    /// The tables of both sides.
+    pub(crate) tables: RegistryState,
+    /// What is applied to sink tables right behind it.
+    pub(crate) pending: Vec<SchemaChange>,
 }
 
 /// A committed checkpoint, as far as others need it.
@@ -50,19 +56,21 @@ impl Identity {
         barrier: Barrier,
         committables: Vec<Committable>,
     ) -> Checkpoint {
-        Checkpoint::new(
-            self.pipeline_uuid.clone(),
-            barrier.id,
-            barrier.source_state,
-            barrier.quarantined,
-            barrier.next_seq,
+        Checkpoint {
+            pipeline_uuid: self.pipeline_uuid.clone(),
+            id: barrier.id,
+            source_state: barrier.source_state,
+            quarantined: barrier.quarantined,
+            tables: barrier.tables,
+            pending_schema_changes: barrier.pending,
+            next_seq: barrier.next_seq,
             committables,
-            Fingerprints {
+            fingerprints: Fingerprints {
                 source: self.source.clone(),
                 sink: self.sink.clone(),
-                tables: barrier.tables,
+                tables: BTreeMap::new(),
             },
-        )
+        }
     }
 }
 
@@ -70,8 +78,7 @@ impl Identity {
 pub(crate) struct Checkpoints {
     requests: mpsc::Sender<Request>,
     outcomes: mpsc::Receiver<Result<Committed>>,
-    applier: Box<dyn MetadataApplier>,
-    in_flight: bool,
+    in_flight: usize,
     next_id: CheckpointId,
     _tasks: JoinSet<()>,
 }
@@ -87,20 +94,24 @@ impl Checkpoints {
     pub(crate) fn start(
         store: CheckpointStore,
         committer: Box<dyn Committer>,
-        applier: Box<dyn MetadataApplier>,
         identity: Identity,
         next_id: CheckpointId,
     ) -> Checkpoints {
-        let (requests, inbox) = mpsc::channel(1);
-        let (outbox, outcomes) = mpsc::channel(1);
+        let (requests, inbox) = mpsc::channel(IN_FLIGHT_MAX);
+        let (outbox, outcomes) = mpsc::channel(IN_FLIGHT_MAX);
         let mut tasks = JoinSet::new();
         let _: AbortHandle = tasks.spawn(serve(store, committer, identity, inbox, outbox));
-        Checkpoints { requests, outcomes, applier, in_flight: false, next_id, _tasks: tasks }
+        Checkpoints { requests, outcomes, in_flight: 0, next_id, _tasks: tasks }
     }
 
     /// Whether one is between barrier and commit.
     pub(crate) fn in_flight(&self) -> bool {
-        self.in_flight
+        self.in_flight > 0
+    }
+
+    /// Whether a barrier can be cut at once: at most one more waits behind the one that is being committed.
+    pub(crate) fn has_room(&self) -> bool {
+        self.in_flight < IN_FLIGHT_MAX
     }
 
     /// The id of the next barrier.
@@ -110,30 +121,83 @@ impl Checkpoints {
         id
     }
 
-    /// Hands over a barrier whose writers are flushing. Never while one is in flight.
+    /// Hands over a barrier whose writers are flushing. Only while [`Checkpoints::has_room`].
     pub(crate) fn submit(
         &mut self,
         barrier: Barrier,
         staged: Vec<Staged>,
         failure: Failure,
     ) -> Result<()> {
-        self.in_flight = true;
+        self.in_flight += 1;
         self.requests
             .try_send(Request { barrier, staged, failure })
-            .map_err(|_| Error::internal("a checkpoint was submitted while another was in flight"))
+            .map_err(|_| Error::internal("a checkpoint was submitted while others were in flight"))
     }
 
     /// Waits for the one in flight. Cancel-safe.
     pub(crate) async fn finished(&mut self) -> Result<Committed> {
         let outcome = self.outcomes.recv().await;
-        self.in_flight = false;
+        self.in_flight = self.in_flight.saturating_sub(1);
         outcome.unwrap_or_else(|| Err(Error::internal("the commit task ended without an error")))
     }
+}
 
-    /// Brings a sink table to the state behind a change.
-    pub(crate) async fn apply(&mut self, change: SchemaChange) -> Result<Applied> {
-        self.applier.apply(&change).await
+/// The handle that `ingest` has of the task that changes sink tables, beside the flow of rows.
+pub(crate) struct Changes {
+    requests: mpsc::Sender<Vec<SinkChange>>,
+    outcomes: mpsc::Receiver<Result<Vec<(SinkChange, Outcome)>>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Changes {
+    /// Starts the task.
+    pub(crate) fn start(mut applier: Box<dyn MetadataApplier>) -> Changes {
+        let (requests, mut inbox) = mpsc::channel::<Vec<SinkChange>>(1);
+        let (outbox, outcomes) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        let _: AbortHandle = tasks.spawn(async move {
+            while let Some(changes) = inbox.recv().await {
+                if outbox.send(apply_all(&mut *applier, changes).await).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Changes { requests, outcomes, _tasks: tasks }
     }
+
+    /// Hands over a set of changes. One at a time.
+    pub(crate) fn apply(&mut self, changes: Vec<SinkChange>) -> Result<()> {
+        self.requests
+            .try_send(changes)
+            .map_err(|_| Error::internal("sink tables were changed while others were changing"))
+    }
+
+    /// Waits for the set that was handed over. Cancel-safe.
+    pub(crate) async fn finished(&mut self) -> Result<Vec<(SinkChange, Outcome)>> {
+        self.outcomes
+            .recv()
+            .await
+            .unwrap_or_else(|| Err(Error::internal("the task that changes sink tables ended")))
+    }
+}
+
+/// What became of one change: done, unsupported, or an error of its table's own.
+pub(crate) type Outcome = Result<Applied>;
+
+async fn apply_all(
+    applier: &mut dyn MetadataApplier,
+    changes: Vec<SinkChange>,
+) -> Result<Vec<(SinkChange, Outcome)>> {
+    let mut applied = Vec::with_capacity(changes.len());
+    for change in changes {
+        let outcome =
+            if change.is_quiet { Ok(Applied::Done) } else { applier.apply(&change.change).await };
+        match outcome {
+            Err(error) if error.table().is_none() => return Err(error),
+            outcome => applied.push((change, outcome)),
+        }
+    }
+    Ok(applied)
 }
 
 async fn serve(

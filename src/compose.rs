@@ -4,7 +4,7 @@
 mod plan;
 mod recovery;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use cdc_api::{
     CheckpointId, Error, EventSinkProvider, EventSourceProvider, OptionFault, Partitioning, Result,
@@ -12,12 +12,13 @@ use cdc_api::{
 };
 
 use crate::{
-    commit::Checkpoints,
-    definition::PipelineSpec,
+    commit::{Changes, Checkpoints},
+    definition::{PipelineSpec, SchemaChangeBehavior},
     ingest::{BarrierPolicy, Ended, Ingest},
     registry,
-    route::{RouteTable, Router},
+    route::RouteTable,
     runtime::{Backoff, Shutdown},
+    schema::{Pause, Registry, Rules},
     sink::Writers,
     telemetry::{self, Display, StatusCell},
 };
@@ -48,6 +49,8 @@ const RETRY_LONGEST: Duration = Duration::from_secs(30);
 /// Of the memory limit: what the process needs besides rows (code, connections, allocator) stays out of the budgets.
 const SOURCE_SHARE_PERCENT: u64 = 30;
 const SINK_SHARE_PERCENT: u64 = 25;
+/// Rows that wait while their sink table changes.
+const HELD_SHARE_PERCENT: u64 = 10;
 
 /// The pieces of a pipeline that outlive an attempt.
 struct Pipeline {
@@ -149,16 +152,30 @@ impl Pipeline {
         });
         let context =
             self.sink_context(&identity.pipeline_uuid, next_id, capabilities.partitioning);
-        let (known, next_seq) = checkpoint.map_or_else(Default::default, |checkpoint| {
-            (checkpoint.fingerprints.tables, checkpoint.next_seq)
-        });
         let routes = RouteTable::new(self.spec.route.clone(), self.spec.pipeline.route_mode);
-        let applier = self.sink.applier(&context).await?;
+        let rules = Rules {
+            behavior: if self.source.passes_schema_changes() {
+                self.spec.pipeline.schema_change_behavior
+            } else {
+                SchemaChangeBehavior::Ignore
+            },
+            filter: self.spec.schema_changes.clone(),
+        };
+        let tables = checkpoint.as_ref().map(|checkpoint| checkpoint.tables.clone());
+        let mut registry = Registry::new(routes, rules, tables.unwrap_or_default());
+        let mut applier = self.sink.applier(&context).await?;
+        if let Some(checkpoint) = &checkpoint {
+            recovery::apply_pending(checkpoint, &mut *applier, &mut registry).await?;
+        }
+        let next_seq = checkpoint.map_or(0, |checkpoint| checkpoint.next_seq);
         let ingest = Ingest {
             source,
-            router: Router::new(routes, known),
+            registry,
+            pause: Pause::new(share(limit, HELD_SHARE_PERCENT)),
             writers: Writers::start(&*self.sink, &context).await?,
-            checkpoints: Checkpoints::start(store.clone(), committer, applier, identity, next_id),
+            checkpoints: Checkpoints::start(store.clone(), committer, identity, next_id),
+            changes: Changes::start(applier),
+            stopped: HashSet::new(),
             policy: BarrierPolicy {
                 interval: self
                     .spec

@@ -1,18 +1,22 @@
 //! The main loop of a run: pulls events from the source, numbers and routes rows, hands them to the writers, and cuts
 //! barriers at transaction boundaries (correctness §5). The only place that decides when a checkpoint is taken.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use cdc_api::{
     Applied, ChangeBatch, CheckpointId, Error, EventSource, Frame, Op, Ops, QuarantinedTable,
-    Result, SchemaChange, SourceEvent, TableSchema,
+    Result, SchemaChange, SourceEvent, TableId, TableSchema,
 };
 
 use crate::{
-    commit::{Barrier, Checkpoints},
+    commit::{Barrier, Changes, Checkpoints, Outcome},
     definition::TableErrorPolicy,
-    route::Router,
     runtime::Shutdown,
+    schema::{ChangeSet, Next, Pause, Registry, SinkChange, by_seq},
     sink::Writers,
     telemetry::StatusCell,
 };
@@ -36,9 +40,14 @@ pub(crate) struct BarrierPolicy {
 /// One run from open source to its end.
 pub(crate) struct Ingest {
     pub(crate) source: Box<dyn EventSource>,
-    pub(crate) router: Router,
+    pub(crate) registry: Registry,
+    /// Who waits while sink tables change.
+    pub(crate) pause: Pause<SinkChange, ChangeBatch>,
     pub(crate) writers: Writers,
     pub(crate) checkpoints: Checkpoints,
+    pub(crate) changes: Changes,
+    /// Tables that the engine stopped: what is on its way of them is dropped.
+    pub(crate) stopped: HashSet<TableId>,
     pub(crate) policy: BarrierPolicy,
     pub(crate) on_error: TableErrorPolicy,
     pub(crate) shutdown: Shutdown,
@@ -77,12 +86,12 @@ impl Ingest {
         loop {
             let draining = self.shutdown.is_requested();
             let finishing = turn.ended || (draining && turn.at_boundary);
-            if turn.at_boundary && !self.checkpoints.in_flight() {
+            if turn.at_boundary && self.pause.may_cut() && !self.checkpoints.in_flight() {
                 if finishing && !turn.dirty {
                     break;
                 }
                 if turn.dirty && (finishing || Instant::now() >= turn.barrier_due) {
-                    self.cut_barrier(&mut turn).await?;
+                    self.cut_barrier(&mut turn, Vec::new()).await?;
                 }
             }
             if Instant::now() >= turn.status_due {
@@ -97,7 +106,9 @@ impl Ingest {
 
     /// Waits for whatever comes first.
     async fn step(&mut self, turn: &mut Turn, finishing: bool, draining: bool) -> Result<()> {
-        let barrier_may_come = turn.dirty && turn.at_boundary && !self.checkpoints.in_flight();
+        let barrier_may_come =
+            turn.dirty && turn.at_boundary && self.pause.may_cut() && !self.checkpoints.in_flight();
+        let may_read = !finishing && self.pause.may_read();
         let barrier_due = tokio::time::Instant::from_std(turn.barrier_due);
         let status_due =
             tokio::time::Instant::from_std(turn.status_due.max(Instant::now() + STATUS_EVERY));
@@ -109,11 +120,15 @@ impl Ingest {
                     status.committed = Some((committed.id, crate::runtime::now_us()));
                 });
                 self.source.acknowledge(&committed.source_state).await?;
+                let next = self.pause.committed(committed.id);
+                self.follow(next, turn).await?;
+                self.resume(turn).await?;
             }
+            applied = self.changes.finished() => self.applied(applied?, turn).await?,
             failure = self.writers.failed() => return Err(failure),
             () = self.shutdown.requested(), if !draining => {}
             () = tokio::time::sleep_until(barrier_due), if barrier_may_come => {}
-            event = self.source.next(), if !finishing => self.take(event?, turn).await?,
+            event = self.source.next(), if may_read => self.take(event?, turn).await?,
             () = tokio::time::sleep_until(status_due) => {}
         }
         Ok(())
@@ -127,12 +142,8 @@ impl Ingest {
                 turn.at_boundary = frame.boundary;
                 self.pass(frame).await?;
             }
-            SourceEvent::Resumed(schema) => self.table(&schema).await?,
-            SourceEvent::Schema(changes) => {
-                for change in changes {
-                    self.change_schema(&change).await?;
-                }
-            }
+            SourceEvent::Resumed(schema) => self.resumed(&schema, turn).await?,
+            SourceEvent::Schema(changes) => self.change_tables(&changes, turn).await?,
             SourceEvent::Quarantined(table) => self.quarantined(&table)?,
             SourceEvent::Advanced => {}
             SourceEvent::End => turn.ended = true,
@@ -148,46 +159,162 @@ impl Ingest {
             .filter(|next| i64::try_from(*next).is_ok())
             .ok_or_else(|| Error::internal("the pipeline has numbered 2^63 rows"))?;
         let (mut copied, mut changes) = (0, 0);
+        let mut merged: BTreeMap<TableId, Vec<ChangeBatch>> = BTreeMap::new();
         for batch in frame.batches {
-            match batch.ops {
-                Ops::All(Op::Read) => copied += batch.len() as u64,
-                _ => changes += batch.len() as u64,
+            if self.stopped.contains(batch.schema.id()) {
+                continue;
             }
-            let mut routes: Vec<Arc<TableSchema>> = self.router.route(&batch.schema)?.to_vec();
-            let last = routes.pop();
-            for schema in routes {
-                self.writers.write(ChangeBatch { schema, first_seq, ..batch.clone() }).await?;
+            let (rows, is_copied) = (batch.len() as u64, matches!(batch.ops, Ops::All(Op::Read)));
+            let routed = match self.registry.route(ChangeBatch { first_seq, ..batch }) {
+                Ok(routed) => routed,
+                Err(error) => {
+                    self.stop_table(error)?;
+                    continue;
+                }
+            };
+            if is_copied {
+                copied += rows;
+            } else {
+                changes += rows;
             }
-            if let Some(schema) = last {
-                self.writers.write(ChangeBatch { schema, first_seq, ..batch }).await?;
+            for batch in routed {
+                if self.registry.is_merged(batch.schema.id()) {
+                    merged.entry(batch.schema.id().clone()).or_default().push(batch);
+                } else {
+                    self.write(batch).await?;
+                }
+            }
+        }
+        for batches in merged.into_values() {
+            if let Some(batch) = by_seq(batches)? {
+                self.write(batch).await?;
             }
         }
         self.status.update(|status| {
             status.rows_copied += copied;
             status.changes += changes;
+            status.held_bytes = self.pause.held_bytes();
         });
         Ok(())
     }
 
-    async fn change_schema(&mut self, change: &SchemaChange) -> Result<()> {
-        match change {
-            SchemaChange::Create(schema) => self.table(schema).await,
-            other => Err(Error::internal(format!(
-                "a change of table \"{}\" came ahead of its support",
-                other.table()
-            ))),
+    /// Hands rows to their writer, unless their table is changing.
+    async fn write(&mut self, batch: ChangeBatch) -> Result<()> {
+        let (table, bytes) = (batch.schema.id().clone(), batch.bytes());
+        match self.pause.rows(&table, bytes, batch) {
+            Some(batch) => self.writers.write(batch).await,
+            None => Ok(()),
         }
     }
 
-    async fn table(&mut self, schema: &Arc<TableSchema>) -> Result<()> {
-        for sink_schema in self.router.learn(schema)?.to_vec() {
-            let create = SchemaChange::Create(Arc::clone(&sink_schema));
-            if let Applied::Unsupported(why) = self.checkpoints.apply(create).await? {
-                return Err(Error::operator(why));
-            }
-            self.writers.schema(&sink_schema).await?;
+    /// A table goes on as it was.
+    async fn resumed(&mut self, schema: &Arc<TableSchema>, turn: &mut Turn) -> Result<()> {
+        let changes = self.registry.resumed(schema)?;
+        for sink in self.registry.sinks_of_source(schema.id()) {
+            self.writers.schema(&sink).await?;
         }
+        self.change_sinks(changes, turn).await
+    }
+
+    /// What happened to source tables, brought to the sink tables.
+    async fn change_tables(&mut self, changes: &[SchemaChange], turn: &mut Turn) -> Result<()> {
+        let mut sink_changes = Vec::new();
+        for change in changes {
+            if matches!(change, SchemaChange::Create(_) | SchemaChange::Recreate { .. }) {
+                self.stopped.remove(change.table());
+            }
+            if self.stopped.contains(change.table()) {
+                continue;
+            }
+            match self.registry.change(change) {
+                Ok(changes) => sink_changes.extend(changes),
+                Err(error) => self.stop_table(error)?,
+            }
+        }
+        self.change_sinks(sink_changes, turn).await
+    }
+
+    async fn change_sinks(&mut self, changes: Vec<SinkChange>, turn: &mut Turn) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let set = ChangeSet {
+            tables: changes.iter().map(|change| change.change.table().clone()).collect(),
+            needs_commit: changes.iter().any(|change| !change.is_additive),
+            changes,
+        };
+        let next = self.pause.change(set, self.checkpoints.has_room());
+        self.follow(next, turn).await
+    }
+
+    /// A set of changes that waited may begin.
+    async fn resume(&mut self, turn: &mut Turn) -> Result<()> {
+        let next = self.pause.resume(self.checkpoints.has_room());
+        self.follow(next, turn).await
+    }
+
+    async fn follow(&mut self, next: Next<SinkChange>, turn: &mut Turn) -> Result<()> {
+        match next {
+            Next::Wait => Ok(()),
+            Next::Barrier(pending) => {
+                let pending = pending.into_iter().filter(|change| !change.is_quiet);
+                let pending = pending.map(|change| change.change).collect();
+                let id = self.cut_barrier(turn, pending).await?;
+                self.pause.barrier_cut(id);
+                Ok(())
+            }
+            Next::Apply(changes) => self.changes.apply(changes),
+        }
+    }
+
+    /// Sink tables have changed: the writers hear of it, and what was held goes on.
+    async fn applied(
+        &mut self,
+        applied: Vec<(SinkChange, Outcome)>,
+        turn: &mut Turn,
+    ) -> Result<()> {
+        for (change, outcome) in applied {
+            let table = change.change.table();
+            match outcome {
+                Ok(Applied::Done) => {
+                    let kinds = change.kinds.join(", ");
+                    tracing::info!(%table, change = kinds, "schema change applied");
+                    self.status.update(|status| status.schema_changes += 1);
+                }
+                Ok(Applied::Unsupported(why)) => {
+                    let _ = self.registry.reject(&change.change, &why)?;
+                    self.status.update(|status| status.schema_changes_unsupported += 1);
+                }
+                // The sink cannot take this table; the tables that feed it stop.
+                Err(error) => {
+                    for source in self.registry.feeders(table) {
+                        self.stop_one(source, &error);
+                    }
+                }
+            }
+            let is_gone = matches!(change.change, SchemaChange::Drop(_));
+            if let Some(schema) = self.registry.sink_schema(table).filter(|_| !is_gone).cloned() {
+                self.writers.schema(&schema).await?;
+            }
+        }
+        for batch in self.pause.applied() {
+            self.writers.write(batch).await?;
+        }
+        self.status.update(|status| status.held_bytes = 0);
+        self.resume(turn).await
+    }
+
+    /// A table whose data cannot go on stops by its policy; every other error ends the run.
+    fn stop_table(&mut self, error: Error) -> Result<()> {
+        let Some(table) = error.table().cloned() else { return Err(error) };
+        self.stop_one(table, &error);
         Ok(())
+    }
+
+    fn stop_one(&mut self, table: TableId, error: &Error) {
+        let remedy = error.hint_text().unwrap_or("leave the table out with `tables.exclude`");
+        self.source.quarantine(&table, &error.to_string(), remedy);
+        self.stopped.insert(table);
     }
 
     fn quarantined(&mut self, stopped: &QuarantinedTable) -> Result<()> {
@@ -209,7 +336,11 @@ impl Ingest {
     }
 
     /// Cuts a barrier here: the writers flush, and the checkpoint is stored and committed beside the flow.
-    async fn cut_barrier(&mut self, turn: &mut Turn) -> Result<()> {
+    async fn cut_barrier(
+        &mut self,
+        turn: &mut Turn,
+        pending: Vec<SchemaChange>,
+    ) -> Result<CheckpointId> {
         let source_state = self.source.state()?;
         let id: CheckpointId = self.checkpoints.next_id();
         let staged = self.writers.flush(id).await?;
@@ -220,12 +351,13 @@ impl Ingest {
             source_state,
             quarantined: progress.quarantined,
             next_seq: self.next_seq,
-            tables: self.router.fingerprints(),
+            tables: self.registry.state(),
+            pending,
         };
         self.checkpoints.submit(barrier, staged, self.writers.failure())?;
         turn.dirty = false;
         turn.barrier_due = Instant::now() + self.policy.interval;
-        Ok(())
+        Ok(id)
     }
 
     fn publish(&mut self, turn: &mut Turn) {

@@ -13,5 +13,6 @@ mod commit;
 mod flow;
 mod ingest;
 mod runtime;
+mod schema;
 mod sink;
 mod telemetry;

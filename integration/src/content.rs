@@ -22,6 +22,22 @@ pub struct TableContent {
     pub rows: BTreeMap<Vec<Option<String>>, Vec<Option<String>>>,
 }
 
+impl TableContent {
+    /// The same rows with these columns only, in this order; one that is not there holds NULLs. For a lake that keeps the
+    /// columns of earlier schemas.
+    pub fn with_columns(&self, columns: &[String]) -> TableContent {
+        let places: Vec<Option<usize>> = columns
+            .iter()
+            .map(|name| self.columns.iter().position(|column| column == name))
+            .collect();
+        let pick = |row: &Cells| -> Cells {
+            places.iter().map(|place| place.and_then(|at| row.get(at).cloned().flatten())).collect()
+        };
+        let rows = self.rows.iter().map(|(key, row)| (key.clone(), pick(row))).collect();
+        TableContent { columns: columns.to_vec(), key: self.key.clone(), rows }
+    }
+}
+
 const DIFFERENCES_SHOWN_MAX: usize = 10;
 
 /// Fails with the first differences unless both hold the same columns and rows.

@@ -45,7 +45,15 @@ pub struct LakeTable {
 impl LakeTable {
     /// Reads every visible file. A folder that is not there yet is an empty table.
     pub fn read(folder: &Path) -> Outcome<LakeTable> {
-        let files = visible_files(folder)?;
+        LakeTable::of(folder, visible_files(folder)?)
+    }
+
+    /// Reads one file.
+    pub fn read_file(file: &Path) -> Outcome<LakeTable> {
+        LakeTable::of(file, vec![file.to_owned()])
+    }
+
+    fn of(folder: &Path, files: Vec<PathBuf>) -> Outcome<LakeTable> {
         let mut batches = Vec::new();
         for file in &files {
             let read = || -> Outcome<Vec<RecordBatch>> {
@@ -125,19 +133,24 @@ impl LakeTable {
     }
 }
 
-/// What a plain glob `*.parquet` finds, sorted. Hidden files count too: DuckDB and Polars match them.
+/// What the glob `**/*.parquet` finds, sorted: the folders of a table that was emptied are numbered beneath it. Hidden
+/// files count too: DuckDB and Polars match them.
 fn visible_files(folder: &Path) -> Outcome<Vec<PathBuf>> {
     let mut files = BTreeSet::new();
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::new(format!("{}: {error}", folder.display()))),
-    };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".parquet") {
-            files.insert(entry.path());
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Failure::new(format!("{}: {error}", folder.display()))),
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_name().to_string_lossy().ends_with(".parquet") {
+                files.insert(entry.path());
+            }
         }
     }
     Ok(files.into_iter().collect())

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use cdc_api::{CheckpointId, Committable, QuarantinedTable, SchemaChange, SourceState};
 use serde::{Deserialize, Serialize};
 
+use crate::schema::RegistryState;
+
 /// What a checkpoint was written for; a pipeline file that differs is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,7 +15,8 @@ pub struct Fingerprints {
     pub source: String,
     /// The sink's.
     pub sink: String,
-    /// Sink name and schema by source table: the sink's tables known so far.
+    /// Format 1 had the sink's tables here, as texts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, String>,
 }
 
@@ -30,37 +33,16 @@ pub struct Checkpoint {
     pub source_state: SourceState,
     /// Tables that stopped, with where and why.
     pub quarantined: Vec<QuarantinedTable>,
-    /// A change that comes right behind this cut and has to be applied first on restart (correctness §6).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pending_schema_change: Option<SchemaChange>,
+    /// The tables of both sides; format 1 had none.
+    #[serde(default)]
+    pub tables: RegistryState,
+    /// Changes of sink tables right behind this cut, which have to be applied first on restart (correctness §6).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_schema_changes: Vec<SchemaChange>,
     /// The sequence number of the next row.
     pub next_seq: u64,
     /// What the sink's writers staged, for the commit and for its repetition.
     pub committables: Vec<Committable>,
     /// What it was written for.
     pub fingerprints: Fingerprints,
-}
-
-impl Checkpoint {
-    /// A checkpoint without a pending schema change.
-    pub fn new(
-        pipeline_uuid: String,
-        id: CheckpointId,
-        source_state: SourceState,
-        quarantined: Vec<QuarantinedTable>,
-        next_seq: u64,
-        committables: Vec<Committable>,
-        fingerprints: Fingerprints,
-    ) -> Self {
-        Checkpoint {
-            pipeline_uuid,
-            id,
-            source_state,
-            quarantined,
-            pending_schema_change: None,
-            next_seq,
-            committables,
-            fingerprints,
-        }
-    }
 }

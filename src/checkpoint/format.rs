@@ -1,6 +1,6 @@
 //! A checkpoint as bytes: one JSON object whose first members are the format's version and a checksum over the exact
 //! bytes of the last, the checkpoint itself:
-//! `{"format_version":1,"checksum":"crc32:89abcdef","checkpoint":{…}}` and a line end.
+//! `{"format_version":2,"checksum":"crc32:89abcdef","checkpoint":{…}}` and a line end.
 //!
 //! The version is read before anything else, so that a file of a newer version is named as such and not as damaged.
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Checkpoint;
 
 /// The version written. This build reads it and every one before it.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 const BODY: &str = ",\"checkpoint\":";
 const END: &str = "}\n";

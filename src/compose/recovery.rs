@@ -1,17 +1,16 @@
 //! What a start finds: the last checkpoint, whether it was committed, and that it fits the pipeline file
 //! (correctness §5).
 
-use std::collections::BTreeMap;
-
 use cdc_api::{
-    CheckpointId, Committer, Error, EventSinkProvider, EventSourceProvider, Result, SinkContext,
-    SourcePhase, SourceState,
+    Applied, CheckpointId, Committer, Error, EventSinkProvider, EventSourceProvider,
+    MetadataApplier, Result, SinkContext, SourcePhase, SourceState,
 };
 
 use crate::{
     checkpoint::{Checkpoint, CheckpointStore},
     commit::{Barrier, Identity},
     definition::PipelineSpec,
+    schema::{Registry, RegistryState},
 };
 
 /// Where an attempt begins.
@@ -85,6 +84,21 @@ pub(super) async fn recover(
     Ok(Recovered { identity, checkpoint: last.map(|last| last.checkpoint), next_id, committer })
 }
 
+/// Changes that the last checkpoint carries: they come first, whatever had been done of them (correctness §6).
+pub(super) async fn apply_pending(
+    checkpoint: &Checkpoint,
+    applier: &mut dyn MetadataApplier,
+    registry: &mut Registry,
+) -> Result<()> {
+    for change in &checkpoint.pending_schema_changes {
+        tracing::info!(table = %change.table(), "applying a change that the checkpoint carries");
+        if let Applied::Unsupported(why) = applier.apply(change).await? {
+            registry.reject(change, &why)?;
+        }
+    }
+    Ok(())
+}
+
 fn fits(what: &str, before: &str, now: &str) -> Result<()> {
     if before == now {
         return Ok(());
@@ -108,7 +122,8 @@ pub(super) async fn store_first(
         source_state,
         quarantined: Vec::new(),
         next_seq: 1,
-        tables: BTreeMap::new(),
+        tables: RegistryState::default(),
+        pending: Vec::new(),
     };
     let checkpoint = identity.checkpoint(barrier, Vec::new());
     store.prepare(&checkpoint).await?;

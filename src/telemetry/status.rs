@@ -15,6 +15,12 @@ pub(crate) struct Status {
     pub(crate) changes: u64,
     /// The last committed checkpoint, and when (microseconds since the epoch).
     pub(crate) committed: Option<(CheckpointId, i64)>,
+    /// Changes of sink tables that were applied since this process started.
+    pub(crate) schema_changes: u64,
+    /// Changes that the sink could not make (TRY_EVOLVE).
+    pub(crate) schema_changes_unsupported: u64,
+    /// Bytes of rows that wait while their sink table changes.
+    pub(crate) held_bytes: usize,
     /// How often the engine started again after a transient failure.
     pub(crate) restarts: u64,
 }

@@ -171,6 +171,11 @@ pub trait EventSourceProvider: Send + Sync {
     /// What identifies the captured data, for the checkpoint's fingerprint: a change of it is refused on resume.
     fn fingerprint(&self) -> String;
 
+    /// Whether changes of tables are to reach the sink; if not, its tables keep their first schema.
+    fn passes_schema_changes(&self) -> bool {
+        true
+    }
+
     /// Whether the run ends by itself (`snapshot` mode).
     fn is_bounded(&self) -> bool;
 

@@ -21,7 +21,7 @@ pub(crate) const TS_MS: &str = "_ts_ms";
 pub(crate) struct Layout {
     /// The table as the sink calls it.
     pub(crate) table: TableId,
-    /// Its folder below the lake's.
+    /// The folder of its generation below the lake's.
     pub(crate) folder: String,
     /// The schema its batches come with.
     pub(crate) source: SchemaRef,
@@ -52,12 +52,18 @@ impl Layout {
         fields.push(Arc::new(Field::new(SEQ, DataType::Int64, false)));
         fields.push(Arc::new(Field::new(TS_MS, DataType::Int64, false)));
         Ok(Layout {
-            folder: crate::names::folder(&table),
+            folder: crate::names::generation_folder(&table, schema.generation()),
             table,
             source: Arc::clone(schema.arrow()),
             file: Arc::new(Schema::new(fields)),
             primary_key: schema.primary_key_names().map(str::to_owned).collect(),
         })
+    }
+
+    /// Whether rows of this schema may stand in the same file.
+    pub(crate) fn is_of(&self, schema: &TableSchema) -> bool {
+        (Arc::ptr_eq(&self.source, schema.arrow()) || self.source == *schema.arrow())
+            && self.folder == crate::names::generation_folder(schema.id(), schema.generation())
     }
 
     /// The rows of a batch as they stand in a file; images before updates are left out.

@@ -17,8 +17,8 @@ use crate::{
     names::{self, FileName},
 };
 
-/// Tables lie at most so deep below the lake: one folder for each part of their names.
-const FOLDERS_DEEP_MAX: usize = 3;
+/// Files lie at most so deep below the lake: one folder for each part of their tables' names, and one a generation.
+const FOLDERS_DEEP_MAX: usize = 4;
 
 /// A file that grows. It is not kept open: a thousand tables need no thousand descriptors.
 #[derive(Debug)]
@@ -201,6 +201,29 @@ pub(crate) fn highest_checkpoint(root: &Path, uuid: &str) -> Result<Option<u64>>
         Ok(())
     })?;
     Ok(highest)
+}
+
+/// Removes this pipeline's published files of one folder, and the folder when it is empty then.
+pub(crate) fn remove_published(root: &Path, folder: &str, uuid: &str) -> Result<usize> {
+    let folder = root.join(folder);
+    let mut removed = 0;
+    for name in file_names(&folder)? {
+        if FileName::parse(&name).is_some_and(|file| file.pipeline_uuid == uuid) {
+            let path = folder.join(&name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(disk("cannot remove", &path, error));
+                }
+                _ => removed += 1,
+            }
+        }
+    }
+    if removed > 0 {
+        sync_folder(&folder)?;
+    }
+    // What is left in it is somebody's.
+    let _ = fs::remove_dir(&folder);
+    Ok(removed)
 }
 
 /// Removes this pipeline's staged files.

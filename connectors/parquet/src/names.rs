@@ -66,6 +66,15 @@ pub(crate) fn folder(table: &TableId) -> String {
     table.parts().map(folder_part).collect::<Vec<_>>().join("/")
 }
 
+/// The folder of one generation of a table: its own for the first, and numbered ones in it once it was emptied, so that a
+/// plain glob over a folder never mixes two incarnations.
+pub(crate) fn generation_folder(table: &TableId, generation: u32) -> String {
+    match generation {
+        0 => folder(table),
+        emptied => format!("{}/g{}", folder(table), u64::from(emptied) + 1),
+    }
+}
+
 /// A part of a table's name as a folder name. Characters that file systems, object stores or globs take for something
 /// else stand as `%` and two hex digits; different names stay different.
 fn folder_part(part: &str) -> String {
@@ -124,6 +133,8 @@ mod tests {
     #[test]
     fn folders_stay_inside_the_lake_and_apart() {
         assert_eq!(folder(&TableId::new("shop", "orders")), "shop/orders");
+        assert_eq!(generation_folder(&TableId::new("shop", "orders"), 0), "shop/orders");
+        assert_eq!(generation_folder(&TableId::new("shop", "orders"), 1), "shop/orders/g2");
         assert_eq!(folder(&TableId::new("..", "a/b")), "%2E./a%2Fb");
         assert_eq!(folder(&TableId::new("größe", "a.b %")), "größe/a.b %25");
         assert_ne!(folder(&TableId::new("d", "a%2Fb")), folder(&TableId::new("d", "a/b")));

@@ -292,6 +292,31 @@ pub(crate) async fn refuse_foreign(
     Ok(())
 }
 
+/// Removes this pipeline's published files of one folder.
+pub(crate) async fn remove_published(bucket: &Bucket, folder: &str, uuid: &str) -> Result<usize> {
+    let failed = |error| store("cannot empty", folder, error);
+    let prefix = bucket.key(folder).map_err(failed)?;
+    let listed = bucket.store.list_with_delimiter(Some(&prefix)).await.map_err(failed)?;
+    let is_ours = |object: &object_store::ObjectMeta| {
+        let file = object.location.filename().and_then(FileName::parse);
+        file.is_some_and(|file| file.pipeline_uuid == uuid)
+    };
+    let ours: Vec<_> = listed.objects.into_iter().filter(is_ours).collect();
+    let removed = ours.len();
+    futures::stream::iter(ours)
+        .map(|object| async move {
+            match bucket.store.delete(&object.location).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .buffer_unordered(REQUESTS_IN_FLIGHT_MAX)
+        .try_collect::<()>()
+        .await
+        .map_err(failed)?;
+    Ok(removed)
+}
+
 /// The highest checkpoint of this pipeline among the published files.
 pub(crate) async fn highest_checkpoint(bucket: &Bucket, uuid: &str) -> Result<Option<u64>> {
     let failed = |error| store("cannot list", &bucket.shown, error);

@@ -19,7 +19,9 @@ use tracing::info;
 use crate::{
     columns::Layout,
     committable::StagedFile,
-    local, objects,
+    local,
+    names::generation_folder,
+    objects,
     open_file::off_thread,
     settings::Settings,
     target::Target,
@@ -196,13 +198,36 @@ impl Committer for Publisher {
     }
 }
 
-/// A table needs no preparation: its folder is made with its first file. What it may not be is found out here.
+/// A table needs no preparation: its folder is made with its first file, and each file has its own schema. What it may not
+/// be is found out here; and the files of an emptied table go, generation by generation.
 #[async_trait]
 impl MetadataApplier for Publisher {
     async fn apply(&mut self, change: &SchemaChange) -> Result<Applied> {
         if let Some(schema) = change.after() {
             let layout = Layout::new(schema)?;
             refuse_foreign(self.target(), &layout, &self.uuid).await?;
+        }
+        let gone = match change {
+            SchemaChange::Create(_) | SchemaChange::Alter { .. } => 0,
+            SchemaChange::Truncate(schema) | SchemaChange::Recreate { after: schema, .. } => {
+                schema.generation()
+            }
+            SchemaChange::Drop(schema) => schema.generation().saturating_add(1),
+        };
+        for generation in 0..gone {
+            let folder = generation_folder(change.table(), generation);
+            let removed = match self.target() {
+                Target::Folder(root) => {
+                    let (root, uuid) = (Arc::clone(root), self.uuid.clone());
+                    off_thread(move || local::remove_published(&root, &folder, &uuid)).await?
+                }
+                Target::Objects(bucket) => {
+                    objects::remove_published(bucket, &folder, &self.uuid).await?
+                }
+            };
+            if removed > 0 {
+                info!(table = %change.table(), files = removed, "removed the files of an emptied table");
+            }
         }
         Ok(Applied::Done)
     }

@@ -97,10 +97,7 @@ impl ParquetWriter {
     /// Brings the table's layout to this schema; rows of another one go into another file.
     async fn lay_out(&mut self, schema: &TableSchema) -> Result<()> {
         let known = self.tables.get(schema.id());
-        let same = |layout: &Layout| {
-            Arc::ptr_eq(&layout.source, schema.arrow()) || layout.source == *schema.arrow()
-        };
-        if known.is_some_and(|table| same(&table.layout)) {
+        if known.is_some_and(|table| table.layout.is_of(schema)) {
             return Ok(());
         }
         let layout = Arc::new(Layout::new(schema)?);

@@ -70,6 +70,10 @@ impl EventSourceProvider for MySqlProvider {
         format!("mysql {:?}", self.config.types)
     }
 
+    fn passes_schema_changes(&self) -> bool {
+        self.config.schema_changes
+    }
+
     fn is_bounded(&self) -> bool {
         self.config.startup == StartupMode::Snapshot
     }

@@ -1,0 +1,1 @@
+//! What changes of source tables do to sink tables, per behaviour and route.
