@@ -1,0 +1,6 @@
+//! The Kafka sink on a real broker: first the connector alone, through its traits, then the whole daemon.
+
+mod cluster;
+mod formats;
+mod recovery;
+mod rows;
