@@ -56,6 +56,14 @@ pub(crate) enum PartitionStrategy {
     AllToZero,
 }
 
+/// Names of a schema's subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subjects {
+    Topic,
+    Record,
+    TopicRecord,
+}
+
 /// How topics are made that are not there.
 #[derive(Debug, Clone)]
 pub(crate) struct TopicCreation {
@@ -85,6 +93,8 @@ pub(crate) struct Settings {
     pub(crate) marker_topic: String,
     pub(crate) transactional_id_prefix: String,
     pub(crate) registry: Option<RegistrySettings>,
+    pub(crate) avro_references: bool,
+    subjects: Subjects,
     decimals: Decimals,
     iso_times: bool,
     table_headers: bool,
@@ -198,6 +208,12 @@ impl Settings {
                 .trim()
                 .to_owned(),
             registry,
+            avro_references: options.boolean("avro.references.enabled"),
+            subjects: match word(options, "avro.subject.strategy").as_str() {
+                "record" => Subjects::Record,
+                "topic-record" => Subjects::TopicRecord,
+                _ => Subjects::Topic,
+            },
             decimals,
             iso_times,
             table_headers: options.boolean("sink.add-tableId-to-header-enabled"),
@@ -243,6 +259,15 @@ impl Settings {
                 flink: false,
                 sets_joined: false,
             },
+        }
+    }
+
+    /// The subject of a schema: of a topic's keys or values, whose record has this full name.
+    pub(crate) fn subject(&self, topic: &str, part: &str, record: &str) -> String {
+        match self.subjects {
+            Subjects::Topic => format!("{topic}-{part}"),
+            Subjects::Record => record.to_owned(),
+            Subjects::TopicRecord => format!("{topic}-{record}"),
         }
     }
 
