@@ -48,11 +48,12 @@ pub(crate) async fn create(
     creation: &TopicCreation,
 ) -> Result<()> {
     let doing = || format!("topic \"{name}\" cannot be created");
-    let admin: AdminClient<Context> = rdkafka::config::FromClientConfigAndContext::from_config_and_context(
-        &properties.client(),
-        Context::default(),
-    )
-    .map_err(|error| failure::of(doing(), &error, &Context::default()))?;
+    let admin: AdminClient<Context> =
+        rdkafka::config::FromClientConfigAndContext::from_config_and_context(
+            &properties.client(),
+            Context::default(),
+        )
+        .map_err(|error| failure::of(doing(), &error, &Context::default()))?;
     // -1 is the broker's own default.
     let topic = NewTopic::new(
         name,

@@ -152,7 +152,8 @@ impl Settings {
             _ if include_schema || value_format == Format::Avro => Decimals::Bytes,
             _ => Decimals::Text,
         };
-        let iso_times = of_format("timestamp-format.standard").trim().eq_ignore_ascii_case("iso-8601");
+        let iso_times =
+            of_format("timestamp-format.standard").trim().eq_ignore_ascii_case("iso-8601");
         let ignore_null_fields = is_true(of_format("encode.ignore-null-fields"));
         let mut topics = TopicNames::default();
         topics.one_for_all = topic_name(options, "topic", &mut faults);

@@ -91,9 +91,7 @@ impl TablePlan {
                 ValuePlan::Debezium(debezium::DebeziumPlan::new(&schema, settings, origin))
             }
             Format::CanalJson => ValuePlan::Canal(canal::CanalPlan::new(&schema, settings)),
-            Format::Json => {
-                ValuePlan::Row(RowPlan::new(&schema, settings.value_style(), false))
-            }
+            Format::Json => ValuePlan::Row(RowPlan::new(&schema, settings.value_style(), false)),
             Format::Avro => ValuePlan::Avro(avro.value.ok_or_else(missing)?),
         };
         let key = KeyPlan::new(&schema, settings, avro.key)?;

@@ -20,7 +20,10 @@ pub(crate) fn of(message: impl Into<String>, error: &KafkaError, context: &Conte
     };
     let silent = matches!(
         code,
-        Code::OperationTimedOut | Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Unknown
+        Code::OperationTimedOut
+            | Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Unknown
     );
     match context.connection_error() {
         Some((behind, reason)) if silent => {
@@ -51,12 +54,14 @@ fn remedy(code: Code) -> (ErrorKind, &'static str) {
             Operator,
             "check properties.security.protocol, properties.ssl.ca.location and the broker's certificate",
         ),
-        Code::TopicAuthorizationFailed => {
-            (Operator, "allow the user Describe, Write and, for topics that are missing, Create on the topic")
-        }
-        Code::ClusterAuthorizationFailed => {
-            (Operator, "allow the user IdempotentWrite on the cluster, and Create for topics that are missing")
-        }
+        Code::TopicAuthorizationFailed => (
+            Operator,
+            "allow the user Describe, Write and, for topics that are missing, Create on the topic",
+        ),
+        Code::ClusterAuthorizationFailed => (
+            Operator,
+            "allow the user IdempotentWrite on the cluster, and Create for topics that are missing",
+        ),
         Code::TransactionalIdAuthorizationFailed => (
             Operator,
             "allow the user Describe and Write on the transactional ids that begin with sink.transactional-id-prefix",
@@ -73,13 +78,16 @@ fn remedy(code: Code) -> (ErrorKind, &'static str) {
             Operator,
             "raise max.message.bytes of the topic, message.max.bytes of the broker and properties.max.request.size, or leave the table out",
         ),
-        Code::InvalidRecord => {
-            (Operator, "the topic refuses the record: a compacted topic takes no records without a key")
-        }
+        Code::InvalidRecord => (
+            Operator,
+            "the topic refuses the record: a compacted topic takes no records without a key",
+        ),
         Code::InvalidReplicationFactor | Code::InvalidPartitions => {
             (Operator, "set topic.replication-factor and topic.partitions to what the cluster has")
         }
-        Code::InvalidTopic => (Operator, "map the table to another topic with sink.tableId-to-topic.mapping"),
+        Code::InvalidTopic => {
+            (Operator, "map the table to another topic with sink.tableId-to-topic.mapping")
+        }
         Code::PolicyViolation | Code::InvalidConfig => {
             (Operator, "check topic.config.* and the cluster's policy for new topics")
         }

@@ -91,7 +91,12 @@ impl Markers {
             .map_or(0, |time| time.as_nanos())
             .to_string();
         session.begin_transaction()?;
-        session.send_one(&self.topic, Some(0), Some(probe_key.as_bytes()), Some(probe.as_bytes()))?;
+        session.send_one(
+            &self.topic,
+            Some(0),
+            Some(probe_key.as_bytes()),
+            Some(probe.as_bytes()),
+        )?;
         session.commit_transaction(deadline)?;
 
         let consumer = self.consumer(settings)?;
@@ -128,7 +133,10 @@ impl Markers {
             }
             if Instant::now() > news {
                 news = Instant::now() + NEWS_EVERY;
-                tracing::info!(topic = self.topic, "waiting for another pipeline's open transaction to end");
+                tracing::info!(
+                    topic = self.topic,
+                    "waiting for another pipeline's open transaction to end"
+                );
             }
         }
     }

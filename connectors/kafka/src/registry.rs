@@ -32,10 +32,13 @@ impl RegistrySettings {
         for url in text.split(',').map(str::trim).filter(|url| !url.is_empty()) {
             match Address::parse(url) {
                 Ok(address) => addresses.push(address),
-                Err(why) => faults.push(OptionFault::new(URL, why).hint("such as http://registry:8081")),
+                Err(why) => {
+                    faults.push(OptionFault::new(URL, why).hint("such as http://registry:8081"))
+                }
             }
         }
-        let option = |key: &str| options.text(&format!("avro.schema-registry.{key}")).map(str::to_owned);
+        let option =
+            |key: &str| options.text(&format!("avro.schema-registry.{key}")).map(str::to_owned);
         let authorization = match (option("bearer-token"), option("username")) {
             (Some(token), _) => Some(format!("Bearer {}", token.trim())),
             (None, Some(user)) => {
@@ -47,7 +50,8 @@ impl RegistrySettings {
             (None, None) => None,
         };
         if authorization.as_deref().is_some_and(|text| text.contains(['\r', '\n'])) {
-            faults.push(OptionFault::new("avro.schema-registry.bearer-token", "holds a line break"));
+            faults
+                .push(OptionFault::new("avro.schema-registry.bearer-token", "holds a line break"));
         }
         (!addresses.is_empty()).then_some(RegistrySettings {
             addresses,
@@ -143,14 +147,17 @@ impl Registry {
         }
         serde_json::from_slice(&answer.body).map_err(|error| {
             Error::operator("the schema registry's answer cannot be read")
-                .hint("check that avro.schema-registry.url is a registry with Confluent's interface")
+                .hint(
+                    "check that avro.schema-registry.url is a registry with Confluent's interface",
+                )
                 .caused_by(error)
         })
     }
 
     fn refused(&self, what: &str, answer: &Answer) -> Error {
         let said: Option<Refusal> = serde_json::from_slice(&answer.body).ok();
-        let (code, message) = said.map_or((0, String::new()), |said| (said.error_code, said.message));
+        let (code, message) =
+            said.map_or((0, String::new()), |said| (said.error_code, said.message));
         let error = match answer.status {
             500.. | 429 => Error::transient(format!("the schema registry {what}")),
             _ => Error::operator(format!("the schema registry {what}")),

@@ -63,7 +63,9 @@ impl Sequence {
 
     fn error(&self) -> Error {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.take().unwrap_or_else(|| Error::internal("producing to Kafka ended without an error"))
+        failure
+            .take()
+            .unwrap_or_else(|| Error::internal("producing to Kafka ended without an error"))
     }
 }
 

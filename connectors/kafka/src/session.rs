@@ -269,7 +269,8 @@ impl Session {
                 .detail(format!("its record has up to {bytes} bytes, more than the producer's message.max.bytes"))
                 .hint("raise properties.max.request.size, message.max.bytes of the broker and max.message.bytes of the topic");
         }
-        let message = format!("rows of table \"{id}\" cannot be sent to topic \"{}\"", plan.topic.name);
+        let message =
+            format!("rows of table \"{id}\" cannot be sent to topic \"{}\"", plan.topic.name);
         failure::of(message, error, self.producer.context())
     }
 

@@ -55,7 +55,9 @@ impl KafkaSink {
             Session::new(&settings, transactions.as_ref()).map(Arc::new)
         })
         .await
-        .map_err(|error| Error::internal("making a Kafka producer was cut off").caused_by(error))??;
+        .map_err(|error| {
+            Error::internal("making a Kafka producer was cut off").caused_by(error)
+        })??;
         let mut current = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Some(Arc::clone(&session));
         Ok(session)

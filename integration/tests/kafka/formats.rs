@@ -47,13 +47,17 @@ fn floats(values: &[f32]) -> ArrayRef {
 }
 
 fn golden(name: &str) -> std::path::PathBuf {
-    let shared = std::env::var_os("CDC_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        Into::into,
-    );
+    let shared = std::env::var_os("CDC_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), Into::into);
     let path = shared.join("compat/flink-cdc-kafka").join(name);
     // In a worktree the folder stands one level higher.
-    if path.exists() { path } else { Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/compat/flink-cdc-kafka").join(name) }
+    if path.exists() {
+        path
+    } else {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../../shared/compat/flink-cdc-kafka")
+            .join(name)
+    }
 }
 
 /// The rows of Flink CDC's own test, with the ALTER in their middle, give its bytes under the compatibility switch.
@@ -175,15 +179,7 @@ async fn the_compatibility_switch_gives_flink_cdcs_bytes() -> Outcome {
         14,
     );
     use Op::{Delete, Insert, UpdateAfter, UpdateBefore};
-    let ops = vec![
-        Insert,
-        Insert,
-        UpdateBefore,
-        UpdateAfter,
-        UpdateBefore,
-        UpdateAfter,
-        Delete,
-    ];
+    let ops = vec![Insert, Insert, UpdateBefore, UpdateAfter, UpdateBefore, UpdateAfter, Delete];
     let jacket = "water resistent white wind breaker";
     let scooter = "Big 2-wheel scooter ";
     let later = changes(

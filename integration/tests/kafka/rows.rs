@@ -86,7 +86,11 @@ pub(crate) fn changes(
 }
 
 /// Changes of a [`small_table`].
-pub(crate) fn small(schema: &Arc<TableSchema>, rows: &[(Op, i32, &str)], first_seq: u64) -> ChangeBatch {
+pub(crate) fn small(
+    schema: &Arc<TableSchema>,
+    rows: &[(Op, i32, &str)],
+    first_seq: u64,
+) -> ChangeBatch {
     let ids: Int32Array = rows.iter().map(|row| row.1).collect();
     let names: StringArray = rows.iter().map(|row| Some(row.2)).collect();
     let ops = rows.iter().map(|row| row.0).collect();

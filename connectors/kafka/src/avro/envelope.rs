@@ -114,10 +114,11 @@ impl AvroValue {
         let there: NullBuffer = rows.iter().map(Option::is_some).collect();
         let fields = self.fields(field)?;
         let rows = UInt32Array::from(rows);
-        let columns = batch.schema.columns().iter().zip(batch.rows.columns()).map(|(column, array)| {
-            let picked = take(array.as_ref(), &rows, None).map_err(schema::misfit)?;
-            schema::carried(&column.logical, &picked)
-        });
+        let columns =
+            batch.schema.columns().iter().zip(batch.rows.columns()).map(|(column, array)| {
+                let picked = take(array.as_ref(), &rows, None).map_err(schema::misfit)?;
+                schema::carried(&column.logical, &picked)
+            });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let images = StructArray::try_new(fields, columns, Some(there)).map_err(schema::misfit)?;
         Ok(Arc::new(images))
@@ -142,8 +143,7 @@ impl AvroValue {
             Arc::new(Int64Array::from(columns.pos.clone())),
             Arc::new(Int32Array::from(columns.row.clone())),
         ];
-        let source =
-            StructArray::try_new(self.fields(2)?, arrays, None).map_err(schema::misfit)?;
+        let source = StructArray::try_new(self.fields(2)?, arrays, None).map_err(schema::misfit)?;
         Ok(Arc::new(source))
     }
 }

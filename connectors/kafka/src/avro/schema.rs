@@ -19,7 +19,11 @@ pub(super) struct Names {
 fn avro_name(name: &str) -> String {
     let word = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
     let text: String = name.chars().map(word).collect();
-    if text.chars().next().is_none_or(|first| first.is_ascii_digit()) { format!("_{text}") } else { text }
+    if text.chars().next().is_none_or(|first| first.is_ascii_digit()) {
+        format!("_{text}")
+    } else {
+        text
+    }
 }
 
 impl Names {
@@ -106,8 +110,10 @@ pub(super) fn carried(logical: &LogicalType, array: &ArrayRef) -> Result<ArrayRe
         let mut out = Vec::new();
         cells.push(&mut out, at);
         // A JSON string is its content; an object is its text.
-        Some(serde_json::from_slice::<String>(&out)
-            .unwrap_or_else(|_| String::from_utf8_lossy(&out).into_owned()))
+        Some(
+            serde_json::from_slice::<String>(&out)
+                .unwrap_or_else(|_| String::from_utf8_lossy(&out).into_owned()),
+        )
     });
     Ok(Arc::new(text.collect::<StringArray>()))
 }
@@ -145,24 +151,28 @@ fn row_json(table: &TableSchema, names: &Names) -> Value {
 
 /// The schema of a key.
 pub(super) fn key(table: &TableSchema, names: &Names) -> String {
-    let fields: Vec<Value> = key_columns(table, names).map(|(column, name)| field_json(column, name)).collect();
-    json!({"type": "record", "name": "Key", "namespace": names.namespace, "fields": fields}).to_string()
+    let fields: Vec<Value> =
+        key_columns(table, names).map(|(column, name)| field_json(column, name)).collect();
+    json!({"type": "record", "name": "Key", "namespace": names.namespace, "fields": fields})
+        .to_string()
 }
 
 fn key_columns<'a>(
     table: &'a TableSchema,
     names: &'a Names,
 ) -> impl Iterator<Item = (&'a Column, &'a str)> {
-    table.primary_key().iter().filter_map(|&at| {
-        Some((table.columns().get(at)?, names.columns.get(at)?.as_str()))
-    })
+    table
+        .primary_key()
+        .iter()
+        .filter_map(|&at| Some((table.columns().get(at)?, names.columns.get(at)?.as_str())))
 }
 
 /// The schema of an envelope; without the row's own when that is a schema of the registry.
 pub(super) fn envelope(table: &TableSchema, names: &Names, whole: bool) -> String {
     let value = names.of("Value");
     let before = if whole { row_json(table, names) } else { json!(value) };
-    let optional = |name: &str, ty: &str| json!({"name": name, "type": ["null", ty], "default": null});
+    let optional =
+        |name: &str, ty: &str| json!({"name": name, "type": ["null", ty], "default": null});
     let source = json!({
         "type": "record", "name": "Source", "namespace": names.namespace,
         "fields": [

@@ -44,7 +44,10 @@ const OURS: [(&str, &str); 6] = [
     ("transactional.id", "set sink.transactional-id-prefix; the pipeline's UUID follows it"),
     ("partitioner", "set partition.strategy"),
     ("partitioner.class", "set partition.strategy"),
-    ("enable.idempotence", "leave it out: the producer is always idempotent, or order would be lost"),
+    (
+        "enable.idempotence",
+        "leave it out: the producer is always idempotent, or order would be lost",
+    ),
     ("isolation.level", "leave it out: it is a consumer's property"),
     ("group.id", "leave it out: it is a consumer's property"),
 ];
@@ -112,10 +115,16 @@ impl Properties {
                 Err(_) => return fault("is not a number of bytes", "a whole number"),
             },
             "acks" | "request.required.acks" if !matches!(value, "all" | "-1") => {
-                return fault("must be all", "leave it out: with fewer replicas a change could be lost");
+                return fault(
+                    "must be all",
+                    "leave it out: with fewer replicas a change could be lost",
+                );
             }
             "sasl.mechanism" | "sasl.mechanisms" if value.eq_ignore_ascii_case("gssapi") => {
-                return fault("GSSAPI is not in this build", "use SCRAM-SHA-512, PLAIN or TLS certificates");
+                return fault(
+                    "GSSAPI is not in this build",
+                    "use SCRAM-SHA-512, PLAIN or TLS certificates",
+                );
             }
             _ => {
                 let renamed = RENAMED.iter().find(|(java, _)| *java == name);
@@ -169,8 +178,18 @@ impl Properties {
     /// The same for a consumer, which has no use for what only a producer has.
     pub(crate) fn consumer(&self) -> ClientConfig {
         const PRODUCERS: [&str; 12] = [
-            "acks", "batch.", "compression.", "delivery.", "linger.", "max.in.flight.requests.per.connection",
-            "message.timeout.ms", "queue.buffering.", "request.required.acks", "request.timeout.ms", "retries", "transaction.",
+            "acks",
+            "batch.",
+            "compression.",
+            "delivery.",
+            "linger.",
+            "max.in.flight.requests.per.connection",
+            "message.timeout.ms",
+            "queue.buffering.",
+            "request.required.acks",
+            "request.timeout.ms",
+            "retries",
+            "transaction.",
         ];
         let mut config = self.client();
         for name in self.values.keys() {
@@ -204,9 +223,10 @@ impl Properties {
 /// Secrets never print.
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.values.iter().map(|(name, value)| {
-            (name, if names_a_secret(name) { "***" } else { value.as_str() })
-        });
+        let shown = self
+            .values
+            .iter()
+            .map(|(name, value)| (name, if names_a_secret(name) { "***" } else { value.as_str() }));
         f.debug_map().entries(shown).finish()
     }
 }
@@ -244,7 +264,10 @@ mod tests {
     fn jaas_lines_are_read() {
         let line = "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"a b\" password='c;d';";
         assert_eq!(login_of(line), Some(("a b".into(), "c;d".into())));
-        assert_eq!(login_of("module required username=a password=b;"), Some(("a".into(), "b".into())));
+        assert_eq!(
+            login_of("module required username=a password=b;"),
+            Some(("a".into(), "b".into()))
+        );
         assert_eq!(login_of("module required;"), None);
     }
 }

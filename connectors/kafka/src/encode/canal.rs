@@ -38,7 +38,9 @@ impl CanalPlan {
             table.extend_from_slice(b",\"isDdl\":false,\"sql\":\"\",\"mysqlType\":");
             push_types(&mut table, schema, |out, column| push_string(out, &column.source_type));
             table.extend_from_slice(b",\"sqlType\":");
-            push_types(&mut table, schema, |out, column| push_integer(out, jdbc_type(&column.logical)));
+            push_types(&mut table, schema, |out, column| {
+                push_integer(out, jdbc_type(&column.logical))
+            });
         }
         CanalPlan {
             row: RowPlan::new(schema, settings.value_style(), settings.ignore_null_fields),

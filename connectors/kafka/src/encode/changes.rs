@@ -13,8 +13,15 @@ pub(crate) enum Change<'a> {
         row: usize,
         at: At<'a>,
     },
-    Update { before: usize, after: usize, at: At<'a> },
-    Delete { row: usize, at: At<'a> },
+    Update {
+        before: usize,
+        after: usize,
+        at: At<'a>,
+    },
+    Delete {
+        row: usize,
+        at: At<'a>,
+    },
 }
 
 /// Where a change stands in the source.

@@ -34,7 +34,8 @@ impl Type {
 
     /// The schema as JSON; `field` names it inside a struct.
     fn json(&self, optional: bool, doc: Option<&str>, field: Option<&str>) -> String {
-        let mut text = format!("{{\"type\":\"{}\"{},\"optional\":{optional}", self.word, self.inner);
+        let mut text =
+            format!("{{\"type\":\"{}\"{},\"optional\":{optional}", self.word, self.inner);
         if let Some(name) = &self.name {
             text.push_str(",\"name\":");
             text.push_str(&quoted(name));
@@ -79,9 +80,8 @@ fn prefix(schema: &TableSchema, pipeline: &str) -> String {
 pub(super) fn envelope(schema: &TableSchema, settings: &Settings, origin: &Origin) -> String {
     let flink = settings.compatibility == Compatibility::FlinkCdc;
     let style = settings.value_style();
-    let name = |suffix: &str| {
-        (!flink).then(|| format!("{}.{suffix}", prefix(schema, &origin.pipeline)))
-    };
+    let name =
+        |suffix: &str| (!flink).then(|| format!("{}.{suffix}", prefix(schema, &origin.pipeline)));
     let columns = || {
         let columns = schema.columns().iter();
         columns.map(|column| column_json(column, style, flink)).collect::<Vec<_>>()
@@ -139,8 +139,11 @@ fn source() -> Type {
 
 fn transaction() -> Type {
     let field = |word: &'static str, name: &str| Type::plain(word).json(false, None, Some(name));
-    let fields =
-        vec![field("string", "id"), field("int64", "total_order"), field("int64", "data_collection_order")];
+    let fields = vec![
+        field("string", "id"),
+        field("int64", "total_order"),
+        field("int64", "data_collection_order"),
+    ];
     structure(fields, Some("event.block".into()))
 }
 
@@ -150,7 +153,9 @@ fn column_json(column: &Column, style: Style, flink: bool) -> String {
     let default = (!column.nullable && !flink).then(|| default_json(column, style)).flatten();
     let text = ty.json(column.nullable || flink, column.comment.as_deref(), Some(&column.name));
     match default {
-        Some(default) => text.replacen(",\"field\":", &format!(",\"default\":{default},\"field\":"), 1),
+        Some(default) => {
+            text.replacen(",\"field\":", &format!(",\"default\":{default},\"field\":"), 1)
+        }
         None => text,
     }
 }
@@ -243,9 +248,7 @@ fn logical_type(logical: &LogicalType, style: Style) -> Type {
 /// What Flink CDC declares.
 fn flink_type(logical: &LogicalType) -> Type {
     use LogicalType as L;
-    let bits = |length: u32| {
-        Type::named("bytes", "io.debezium.data.Bits").with("length", length)
-    };
+    let bits = |length: u32| Type::named("bytes", "io.debezium.data.Bits").with("length", length);
     match logical {
         L::Decimal { precision, scale } => {
             Type::named("bytes", "org.apache.kafka.connect.data.Decimal")

@@ -103,7 +103,9 @@ impl DebeziumPlan {
             out.push(b',');
         }
         let op = match change {
-            Change::Put { read: true, .. } if matches!(self.source, Source::Debezium { .. }) => b'r',
+            Change::Put { read: true, .. } if matches!(self.source, Source::Debezium { .. }) => {
+                b'r'
+            }
             Change::Put { .. } => b'c',
             Change::Update { .. } => b'u',
             Change::Delete { .. } => b'd',

@@ -28,7 +28,10 @@ enum Form {
         names: Vec<Vec<u8>>,
         tail: &'static [u8],
     },
-    Csv { head: Vec<u8>, flink: bool },
+    Csv {
+        head: Vec<u8>,
+        flink: bool,
+    },
     Avro(AvroKey),
 }
 

@@ -15,8 +15,7 @@ use cdc_api::{Error, LogicalType, Result};
 
 use super::{
     number::{
-        push_decimal, push_flink_decimal, push_float, push_integer, push_java_float,
-        unscaled_bytes,
+        push_decimal, push_flink_decimal, push_float, push_integer, push_java_float, unscaled_bytes,
     },
     temporal::{push_date, push_offset, push_time, push_timestamp},
     text::{push_base64, push_string},
@@ -187,7 +186,10 @@ impl<'a> Cells<'a> {
             (L::Timestamp(0..=3), _) if numbers => Cells::EpochMicros(primitive(array)?, 1000),
             (L::Timestamp(4..=6), _) if numbers => Cells::EpochMicros(primitive(array)?, 1),
             (L::Timestamp(_), _) if numbers => Cells::EpochNanos(primitive(array)?),
-            (L::Timestamp(_) | L::TimestampLtz(_), DataType::Timestamp(TimeUnit::Microsecond, _)) => {
+            (
+                L::Timestamp(_) | L::TimestampLtz(_),
+                DataType::Timestamp(TimeUnit::Microsecond, _),
+            ) => {
                 let between = if numbers { b'T' } else { between };
                 Cells::TimestampMicros(primitive(array)?, between, zoned)
             }

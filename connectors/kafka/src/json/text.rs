@@ -46,12 +46,7 @@ pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let rest = chunks.remainder();
     for chunk in chunks {
         let word = u32::from(chunk[0]) << 16 | u32::from(chunk[1]) << 8 | u32::from(chunk[2]);
-        out.extend_from_slice(&[
-            digit(word, 0),
-            digit(word, 1),
-            digit(word, 2),
-            digit(word, 3),
-        ]);
+        out.extend_from_slice(&[digit(word, 0), digit(word, 1), digit(word, 2), digit(word, 3)]);
     }
     match *rest {
         [a] => {

@@ -86,8 +86,10 @@ impl Http {
         match ca {
             Some(path) => {
                 let unusable = |why: String| {
-                    Error::config(format!("avro.schema-registry.ssl.ca.location \"{path}\" cannot be used"))
-                        .detail(why)
+                    Error::config(format!(
+                        "avro.schema-registry.ssl.ca.location \"{path}\" cannot be used"
+                    ))
+                    .detail(why)
                 };
                 let certificates = CertificateDer::pem_file_iter(path)
                     .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -176,7 +178,9 @@ async fn exchange(
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
         Err(error) => return Err(error),
     }
-    parse(&bytes).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP, or cut off"))
+    parse(&bytes).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP, or cut off")
+    })
 }
 
 /// Status and body of a whole answer; none when it is not one.
@@ -192,13 +196,14 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         })
     };
     let rest = bytes.get(end + 4..)?;
-    let body = if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-        unchunk(rest)?
-    } else if let Some(length) = header("content-length") {
-        rest.get(..length.parse().ok()?)?.to_vec()
-    } else {
-        rest.to_vec()
-    };
+    let body =
+        if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+            unchunk(rest)?
+        } else if let Some(length) = header("content-length") {
+            rest.get(..length.parse().ok()?)?.to_vec()
+        } else {
+            rest.to_vec()
+        };
     Some(Answer { status, body })
 }
 
@@ -242,7 +247,10 @@ mod tests {
         let chunked = b"HTTP/1.1 409 Conflict\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1;x\r\nc\r\n0\r\n\r\n";
         let answer = parse(chunked).expect("an answer");
         assert_eq!((answer.status, answer.body), (409, b"abc".to_vec()));
-        assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n").is_none());
+        assert!(
+            parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffff\r\n")
+                .is_none()
+        );
         assert!(parse(b"SSH-2.0-OpenSSH\r\n\r\n").is_none());
     }
 
