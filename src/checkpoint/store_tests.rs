@@ -6,7 +6,7 @@ use cdc_api::{Committable, ErrorKind, QuarantinedTable, TableId};
 use serde_json::json;
 
 use super::*;
-use crate::checkpoint::Fingerprints;
+use crate::{checkpoint::Fingerprints, schema::RegistryState};
 
 /// Written by the first build that had a format; every later one has to read it.
 const GOLDEN: &str = include_str!("golden/format-1.json");
@@ -17,19 +17,23 @@ fn checkpoint(id: CheckpointId) -> Checkpoint {
         reason: "ALTER TABLE at binlog.000002:154".into(),
         remedy: "leave it out with tables.exclude".into(),
     };
-    Checkpoint::new(
-        "11111111-2222-4333-8444-555555555555".into(),
+    Checkpoint {
+        pipeline_uuid: "11111111-2222-4333-8444-555555555555".into(),
         id,
-        json!({"position": {"file": "binlog.000002", "pos": 4_294_967_296_u64}, "done": {"shop.orders": [[null, "10"]]}}),
-        vec![stopped],
-        u64::MAX,
-        vec![Committable(json!({"kind": "local", "name": "größe \",\"checkpoint\":{}"}))],
-        Fingerprints {
+        source_state: json!({"position": {"file": "binlog.000002", "pos": 4_294_967_296_u64}, "done": {"shop.orders": [[null, "10"]]}}),
+        quarantined: vec![stopped],
+        tables: RegistryState::default(),
+        pending_schema_changes: Vec::new(),
+        next_seq: u64::MAX,
+        committables: vec![Committable(
+            json!({"kind": "local", "name": "größe \",\"checkpoint\":{}"}),
+        )],
+        fingerprints: Fingerprints {
             source: "mysql:db.example:3306".into(),
             sink: "parquet:/lake".into(),
             tables: BTreeMap::from([("shop.orders".into(), "shop.orders 0badcafe".into())]),
         },
-    )
+    }
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -135,7 +139,7 @@ async fn a_damaged_file_is_named_and_never_skipped() {
         (Vec::new(), "not a whole checkpoint"),
         (whole[..whole.len() - 5].to_vec(), "not a whole checkpoint"),
         (replaced("binlog.000002", "binlog.000003"), "its checksum is crc32:"),
-        (replaced("\"format_version\":1", "\"format_version\":2"), "it has format version 2"),
+        (replaced("\"format_version\":2", "\"format_version\":3"), "it has format version 3"),
         (format::encode(&checkpoint(5)).unwrap(), "it says that it is checkpoint 5"),
     ] {
         std::fs::write(&path, bytes).unwrap();

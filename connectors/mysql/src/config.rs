@@ -75,8 +75,8 @@ pub struct MySqlConfig {
     pub comments: bool,
     /// Metadata columns.
     pub metadata: Vec<MetadataField>,
-    /// Whether the swaps of gh-ost and pt-online-schema-change are recognised.
-    pub online_schema_changes: bool,
+    /// Whether a table is copied anew when a statement changes its values without row events.
+    pub recopies: bool,
 }
 
 impl MySqlConfig {
@@ -116,7 +116,7 @@ impl MySqlConfig {
             schema_changes: options.boolean("schema-change.enabled"),
             comments: options.boolean("include-comments.enabled"),
             metadata,
-            online_schema_changes: options.boolean("scan.parse.online.schema.changes.enabled"),
+            recopies: options.text("schema-change.unlogged-values") != Some("ignore"),
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
     }

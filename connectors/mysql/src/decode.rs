@@ -10,6 +10,7 @@ pub mod result;
 
 mod batch;
 mod builder;
+mod bulk;
 mod cursor;
 mod decimal;
 mod error;

@@ -7,6 +7,7 @@
 
 pub mod charset;
 pub mod config;
+pub mod ddl;
 pub mod decode;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -9,6 +9,7 @@ mod event;
 mod fault;
 mod follow;
 mod frame;
+mod held;
 mod payload;
 mod reader;
 mod replay;

@@ -3,6 +3,7 @@
 //! In: a connection. Out: [`ServerInfo`], the captured tables as [`TableMeta`], and what preflight finds. Only metadata
 //! is read here, never a row.
 
+pub mod definition;
 pub mod discover;
 pub mod preflight;
 pub mod server;
@@ -13,6 +14,7 @@ mod grants;
 mod members;
 mod tables_check;
 
+pub use definition::{database_collations, definitions};
 pub use discover::{Discovery, discover, table};
 pub use preflight::preflight;
 pub use server::ServerInfo;

@@ -13,7 +13,7 @@ mod state;
 mod weigher;
 mod xa_gate;
 
-pub(crate) use binding::{Binder, Definition};
+pub(crate) use binding::Binder;
 pub(crate) use captured::{CapturedTable, Catalog};
 pub(crate) use change::TableChange;
 pub(crate) use session::Session;

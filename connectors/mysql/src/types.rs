@@ -17,7 +17,7 @@ pub use charset::{Charset, CharsetLookup};
 pub use codec::{ColumnCodec, TableCodec};
 pub use kind::Kind;
 pub use logical::logical;
-pub(crate) use members::spell_members;
+pub(crate) use members::{parse_members, spell_members};
 pub use options::{
     Flavor, GeometryAs, TemporalInvalid, TextUndecodable, TimeAs, TimeOutOfRange, TypeOptions,
 };

@@ -82,11 +82,18 @@ const OPTIONS: &[OptionSpec] = &[
     flag("include-comments.enabled", "whether table and column comments are passed on")
         .default("false"),
     flag("treat-tinyint1-as-boolean.enabled", "whether TINYINT(1) is a boolean").default("true"),
+    OptionSpec::new(
+        "schema-change.unlogged-values",
+        OptionType::OneOf(&["recopy", "ignore"]),
+        "what a table does whose values a statement changes without row events (a narrowing type, a computed default, a partition dropped): it is copied anew, or not",
+    )
+    .default("recopy"),
     flag(
         "scan.parse.online.schema.changes.enabled",
         "whether the table swaps of gh-ost and pt-online-schema-change count as ALTER TABLE",
     )
-    .default("false"),
+    .default("false")
+    .no_effect("they always do"),
     text("metadata.list", "metadata that transforms may read: op_ts, table_name, database_name, row_kind"),
     // The value model's switches.
     OptionSpec::new(

@@ -31,7 +31,7 @@ fn a_short_block_gets_the_defaults_of_flink_cdc() {
     assert_eq!(config.server_id, ServerId::Drawn);
     assert_eq!(config.chunk_rows_max, None);
     assert_eq!(config.types, TypeOptions::default());
-    assert!(config.schema_changes && !config.comments && !config.online_schema_changes);
+    assert!(config.schema_changes && !config.comments && config.recopies);
     assert!(config.tables.is_match(&TableId::new("shop", "orders")).unwrap());
     assert!(!config.tables.is_match(&TableId::new("shop2", "orders")).unwrap());
 }

@@ -40,6 +40,12 @@ impl Nulls {
         valid.append_n(rows.saturating_sub(valid.len()), true);
         valid.append(false);
     }
+    /// Marks those of the `count` rows behind the first `rows` whose bit is set.
+    fn mark_many(&mut self, rows: usize, nulls: u64, count: usize) {
+        let valid = self.0.get_or_insert_with(|| Box::new(BooleanBufferBuilder::new(rows + 64)));
+        valid.append_n(rows.saturating_sub(valid.len()), true);
+        valid.append_packed_range(0..count.min(64), &(!nulls).to_le_bytes());
+    }
     fn truncate(&mut self, rows: usize) {
         if let Some(valid) = &mut self.0
             && valid.len() > rows
@@ -68,6 +74,25 @@ impl<T: Copy + Default> Fixed<T> {
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         self.values.push(value);
+    }
+    /// Appends values of which none is null.
+    #[inline(always)]
+    pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
+        self.values.extend(values);
+    }
+    /// Appends at most 64 values; a set bit makes one null.
+    #[inline(always)]
+    pub(crate) fn extend_with_nulls(
+        &mut self,
+        values: impl ExactSizeIterator<Item = T>,
+        nulls: u64,
+    ) {
+        self.nulls.mark_many(self.values.len(), nulls, values.len());
+        self.values.extend(values);
+    }
+    /// Makes null what has a set bit among the last `count` values.
+    pub(crate) fn mark_nulls(&mut self, nulls: u64, count: usize) {
+        self.nulls.mark_many(self.values.len().saturating_sub(count), nulls, count);
     }
     #[inline]
     fn push_null(&mut self) {
@@ -127,10 +152,50 @@ impl Var {
         self.offsets.push(end);
         Ok(())
     }
+    /// Appends values of `bytes` bytes together. `copy` writes each at the start of what it is given, where it may overwrite more,
+    /// and says how many bytes it has.
+    #[inline(always)]
+    pub(crate) fn extend<C>(
+        &mut self,
+        bytes: usize,
+        cells: impl ExactSizeIterator<Item = C>,
+        mut copy: impl FnMut(&mut [u8], C) -> usize,
+    ) -> Result<(), Fault> {
+        const BEYOND: usize = 16;
+        let start = self.values.len();
+        let end = start + bytes;
+        i32::try_from(end).map_err(|_| too_much())?;
+        self.values.resize(end + BEYOND, 0);
+        let mut at = start;
+        let values = &mut self.values[..];
+        self.offsets.extend(cells.map(|cell| {
+            at += copy(values.get_mut(at..).unwrap_or_default(), cell);
+            at as i32
+        }));
+        self.values.truncate(end);
+        // Never: it would mean that lengths are not what they were a moment ago.
+        if at == end { Ok(()) } else { Err(Fault::wrong_builder()) }
+    }
+    /// Makes null what has a set bit among the `count` values behind the first `rows`; they are empty.
+    pub(crate) fn mark_nulls(&mut self, rows: usize, nulls: u64, count: usize) {
+        self.nulls.mark_many(rows, nulls, count);
+    }
+    /// Whether each of the values behind the first `rows` is UTF-8. The column's text before them is not looked at.
+    pub(crate) fn is_utf8_behind(&self, rows: usize) -> bool {
+        let Some((&start, ends)) = self.offsets.get(rows..).and_then(<[i32]>::split_first) else {
+            return false;
+        };
+        let Some(bytes) = self.values.get(start as usize..) else { return false };
+        if bytes.is_ascii() {
+            return true;
+        }
+        // Text that is UTF-8 as a whole and cut between characters is UTF-8 piece by piece.
+        std::str::from_utf8(bytes)
+            .is_ok_and(|text| ends.iter().all(|&end| text.is_char_boundary((end - start) as usize)))
+    }
     #[inline]
     fn end(&self) -> Result<i32, Fault> {
-        i32::try_from(self.values.len())
-            .map_err(|_| Fault::new("a batch holds more than 2 GiB of one column"))
+        i32::try_from(self.values.len()).map_err(|_| too_much())
     }
     #[inline]
     fn push_null(&mut self) {
@@ -156,6 +221,11 @@ impl Var {
     }
 }
 
+#[cold]
+fn too_much() -> Fault {
+    Fault::new("a batch holds more than 2 GiB of one column")
+}
+
 /// Truth values.
 #[derive(Debug)]
 pub(crate) struct Bits {
@@ -167,6 +237,13 @@ impl Bits {
     #[inline]
     pub(crate) fn push(&mut self, value: bool) {
         self.values.append(value);
+    }
+    /// Appends `count` values, at most 64, one a bit, and their nulls.
+    pub(crate) fn extend(&mut self, values: u64, count: usize, nulls: u64) {
+        if nulls != 0 {
+            self.nulls.mark_many(self.values.len(), nulls, count);
+        }
+        self.values.append_packed_range(0..count.min(64), &values.to_le_bytes());
     }
 }
 

@@ -43,11 +43,28 @@ impl Layout {
         usize::from(self.bytes)
     }
 
+    /// What reads values of at most eight bytes; none for longer ones.
+    #[inline(always)]
+    pub(crate) fn short(&self) -> Option<Short> {
+        let bits = 8 * u32::from(self.bytes);
+        (1..=64).contains(&bits).then(|| Short {
+            sign: 1 << (bits - 1),
+            all: u64::MAX >> (64 - bits),
+            tail_bits: u32::from(self.tail.0),
+            tail_below: u64::from(self.tail.1),
+            lead_below: u64::from(self.lead.1),
+            groups: self.whole_groups + self.fraction_groups,
+        })
+    }
+
     /// The unscaled value of the cell at the cursor, for at most 38 digits.
     #[inline(always)]
     pub(crate) fn read_unscaled(&self, cursor: &mut Cursor<'_>) -> Result<i128, Fault> {
         match self.bytes {
-            1..=8 => Ok(i128::from(self.unscaled_short(cursor.uint_be(self.bytes())?)?)),
+            1..=8 => {
+                let packed = cursor.uint_be(self.bytes())?;
+                self.unscaled_short(packed).map(i128::from).ok_or_else(no_digits)
+            }
             _ => self.unscaled_long(cursor.take(self.bytes())?),
         }
     }
@@ -84,31 +101,14 @@ impl Layout {
         Ok(negative)
     }
 
-    /// A value of at most eight bytes, which is at most 18 digits: groups are cut off one 64-bit number from below.
     #[inline(always)]
-    fn unscaled_short(&self, packed: u64) -> Result<i64, Fault> {
-        let bits = 8 * u32::from(self.bytes);
-        let sign = 1u64 << (bits - 1);
-        let negative = packed & sign == 0;
-        let mut rest = packed ^ sign ^ if negative { u64::MAX >> (64 - bits) } else { 0 };
-        let (mut value, mut weight, mut is_digits) = (0u64, 1u64, true);
-        let mut cut = |bits: u8, below: u32| {
-            let group = rest & ((1u64 << bits) - 1);
-            rest >>= bits;
-            is_digits &= group < u64::from(below);
-            value = value.wrapping_add(group.wrapping_mul(weight));
-            weight = weight.wrapping_mul(u64::from(below));
-        };
-        cut(self.tail.0, self.tail.1);
-        for _ in 0..self.fraction_groups + self.whole_groups {
-            cut(32, POW10[9]);
+    fn unscaled_short(&self, packed: u64) -> Option<i64> {
+        let short = self.short()?;
+        match short.groups {
+            0 => short.unscaled::<0>(packed),
+            1 => short.unscaled::<1>(packed),
+            _ => short.unscaled::<2>(packed),
         }
-        cut(self.lead.0, self.lead.1);
-        if !is_digits {
-            return Err(no_digits());
-        }
-        // At most 10^18 - 1.
-        Ok(if negative { -(value as i64) } else { value as i64 })
     }
 
     fn unscaled_long(&self, packed: &[u8]) -> Result<i128, Fault> {
@@ -150,6 +150,47 @@ impl Layout {
             .ok_or_else(Fault::cut_off)?;
         write_canonical(negative, whole, fraction, out);
         Ok(())
+    }
+}
+
+/// How a value of at most eight bytes is packed, which is at most 18 digits: one number whose groups are cut off from below.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Short {
+    sign: u64,
+    /// All bits of a value.
+    all: u64,
+    tail_bits: u32,
+    /// The numbers that the short groups at both ends stay below.
+    tail_below: u64,
+    lead_below: u64,
+    /// Groups of nine digits: at most two.
+    pub(crate) groups: u8,
+}
+
+impl Short {
+    /// The unscaled value; none when a group is no decimal digits. `GROUPS` is `self.groups`, as a constant.
+    #[inline(always)]
+    pub(crate) fn unscaled<const GROUPS: u8>(&self, packed: u64) -> Option<i64> {
+        const WHOLE: u64 = POW10[9] as u64;
+        let negative = packed & self.sign == 0;
+        let rest = packed ^ self.sign ^ if negative { self.all } else { 0 };
+        let tail = rest & ((1 << self.tail_bits) - 1);
+        let rest = rest >> self.tail_bits;
+        let (lead, high, low) = match GROUPS {
+            0 => (rest, 0, 0),
+            1 => (rest >> 32, 0, rest & 0xFFFF_FFFF),
+            _ => (0, rest >> 32, rest & 0xFFFF_FFFF),
+        };
+        let is_digits =
+            (lead < self.lead_below) & (high < WHOLE) & (low < WHOLE) & (tail < self.tail_below);
+        let above = match GROUPS {
+            0 => lead,
+            1 => lead.wrapping_mul(WHOLE).wrapping_add(low),
+            _ => high.wrapping_mul(WHOLE).wrapping_add(low),
+        };
+        // At most 10^18 - 1.
+        let value = above.wrapping_mul(self.tail_below).wrapping_add(tail) as i64;
+        is_digits.then_some(if negative { value.wrapping_neg() } else { value })
     }
 }
 

@@ -158,6 +158,42 @@ impl Step {
         }
     }
 
+    /// How many bytes a cell takes that is not null, or where its end is told. (Results have cells of other kinds.)
+    pub(crate) fn stored_bytes(&self) -> Result<u32, Extent> {
+        use Step as S;
+        let bytes = match *self {
+            S::Truth | S::I8 | S::U8 | S::YearByte => 1,
+            S::I16 | S::U16 | S::YearNumber => 2,
+            S::I24 | S::U24 | S::Date | S::OldTime => 3,
+            S::I32 | S::U32 | S::F32 | S::F32Wide | S::OldTimestamp => 4,
+            S::I64 | S::U64 | S::F64 | S::OldDatetime => 8,
+            S::Decimal(layout) | S::DecimalWide(layout) => layout.bytes(),
+            S::Datetime(fraction) => 5 + usize::from(fraction),
+            S::Timestamp(fraction) => 4 + usize::from(fraction),
+            S::Time(fraction) => 3 + usize::from(fraction),
+            S::Enum(bytes) | S::Set(bytes) => usize::from(bytes),
+            S::ResultDate | S::ResultDatetime | S::ResultTime => return Err(Extent::One),
+            S::DecimalText { .. } | S::DecimalWideText { .. } => return Err(Extent::Lenenc),
+            S::BitTruth(extent)
+            | S::Bits { extent, .. }
+            | S::Utf8(extent)
+            | S::Coded(extent)
+            | S::Bytes(extent)
+            | S::Padded { extent, .. }
+            | S::Deflated { extent }
+            | S::Jsonb(extent)
+            | S::Geometry(extent)
+            | S::Vector(extent)
+            | S::Uuid(extent)
+            | S::Inet4(extent)
+            | S::Inet6(extent) => match extent {
+                Extent::Fixed(bytes) => usize::from(bytes),
+                told => return Err(told),
+            },
+        };
+        Ok(bytes as u32)
+    }
+
     /// The stored bytes of the next cell.
     #[inline]
     pub(crate) fn cell<'a>(&self, cursor: &mut Cursor<'a>) -> Result<&'a [u8], Fault> {
@@ -229,11 +265,21 @@ impl Step {
                 return push_date(civil, column, codec);
             }
             S::Datetime(fraction) => {
-                let (packed, micro) = whole_and_fraction(cursor, 5, fraction)?;
+                let stored = cursor.uint_be(5 + usize::from(fraction))?;
+                if let Some(micros) = temporal::plain_datetime(stored, fraction) {
+                    builder.timestamp()?.push(micros);
+                    return Ok(());
+                }
+                let (packed, micro) = whole_and_fraction(stored, fraction)?;
                 return push_datetime(Civil::of_packed(packed, micro)?, column, codec);
             }
             S::Timestamp(fraction) => {
-                let (seconds, micro) = whole_and_fraction(cursor, 4, fraction)?;
+                let stored = cursor.uint_be(4 + usize::from(fraction))?;
+                if let Some(micros) = temporal::plain_timestamp(stored, fraction) {
+                    builder.timestamp()?.push(micros);
+                    return Ok(());
+                }
+                let (seconds, micro) = whole_and_fraction(stored, fraction)?;
                 return push_timestamp(seconds as u32, micro, column, codec);
             }
             _ => {
@@ -320,15 +366,9 @@ impl Step {
     }
 }
 
-/// Big-endian: `whole` bytes of date and time, then 0 to 3 bytes of fraction, given in microseconds.
-#[inline(always)]
-fn whole_and_fraction(
-    cursor: &mut Cursor<'_>,
-    whole: usize,
-    fraction: u8,
-) -> Result<(u64, u32), Fault> {
+/// What is ahead of 0 to 3 bytes of fraction, and the fraction in microseconds.
+fn whole_and_fraction(stored: u64, fraction: u8) -> Result<(u64, u32), Fault> {
     let fraction = usize::from(fraction.min(3));
-    let stored = cursor.uint_be(whole + fraction)?;
     let bits = 8 * fraction;
     let micro = temporal::fraction_micros(stored & ((1 << bits) - 1), fraction)?;
     Ok((stored >> bits, micro))

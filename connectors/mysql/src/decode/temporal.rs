@@ -89,7 +89,72 @@ impl Civil {
     }
 }
 
-fn days_in_month(year: u32, month: u32) -> u32 {
+/// The years of most dates, whose months' first days are looked up instead of worked out.
+const YEAR_FIRST: u32 = 1900;
+const YEARS: u32 = 256;
+
+/// By year and month as DATETIME packs them (13 a year, of which the first is month 0): the days from 1900-01-01 to the
+/// month's first, and in the low five bits how many the month has.
+static MONTHS: [u32; (YEARS * 13) as usize] = {
+    let mut months = [0; (YEARS * 13) as usize];
+    let (mut at, mut days) = (0, 0);
+    while at < YEARS * 13 {
+        if at % 13 != 0 {
+            let count = days_in_month(YEAR_FIRST + at / 13, at % 13);
+            months[at as usize] = days << 5 | count;
+            days += count;
+        }
+        at += 1;
+    }
+    months
+};
+
+/// Days from the epoch to 1900-01-01.
+const FIRST_DAY: i64 = -25_567;
+
+/// A DATETIME as one big-endian number, with this many bytes of fraction, in microseconds; none when it is no date or time,
+/// or one of another century than most, for which there is [`Civil::of_packed`].
+#[inline(always)]
+pub(super) fn plain_datetime(packed: u64, fraction: u8) -> Option<i64> {
+    let (whole, micro) = split_fraction(packed, fraction);
+    // The sign bit is inverted. Without it, or with bits beyond, the year is too large.
+    let date = (whole ^ 0x80_0000_0000) >> 17;
+    let month = (date >> 5).wrapping_sub(u64::from(YEAR_FIRST * 13));
+    let month = usize::try_from(month).ok().and_then(|month| MONTHS.get(month))?;
+    let day = (date & 31).wrapping_sub(1);
+    let (hour, minute, second) = (whole >> 12 & 31, whole >> 6 & 63, whole & 63);
+    let is_plain = (day < u64::from(month & 31))
+        & (hour < 24)
+        & (minute < 60)
+        & (second < 60)
+        & (micro < 1_000_000);
+    let days = i64::from(month >> 5) + FIRST_DAY + day as i64;
+    let seconds = days * 86_400 + (hour * 3600 + minute * 60 + second) as i64;
+    is_plain.then_some(seconds * 1_000_000 + micro as i64)
+}
+
+/// A TIMESTAMP as one big-endian number, with this many bytes of fraction, in microseconds; none for 0, the zero date, and
+/// for an impossible fraction.
+#[inline(always)]
+pub(super) fn plain_timestamp(packed: u64, fraction: u8) -> Option<i64> {
+    let (seconds, micro) = split_fraction(packed, fraction);
+    ((seconds != 0) & (micro < 1_000_000)).then_some((seconds * 1_000_000 + micro) as i64)
+}
+
+/// What is ahead of 0 to 3 bytes of fraction (two digits each), and the fraction in microseconds.
+#[inline(always)]
+fn split_fraction(packed: u64, fraction: u8) -> (u64, u64) {
+    let factor = match fraction {
+        0 => return (packed, 0),
+        1 => 10_000,
+        2 => 100,
+        _ => 1,
+    };
+    let bits = 8 * u32::from(fraction.min(3));
+    (packed >> bits, (packed & ((1 << bits) - 1)) * factor)
+}
+
+const fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
@@ -231,6 +296,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn plain_dates_are_those_of_the_calendar() {
+        let packed = |year: u64, month: u64, day: u64, time: u64| {
+            0x80_0000_0000 | ((year * 13 + month) << 5 | day) << 17 | time
+        };
+        let last = 23 << 12 | 59 << 6 | 59;
+        for year in 1890..=2160 {
+            for (month, day) in (0..13).flat_map(|month| (0..32).map(move |day| (month, day))) {
+                let stored = packed(year, month, day, last) << 24 | 999_999;
+                let civil = Civil::of_packed(stored >> 24, 999_999).unwrap();
+                let is_looked_up = (1900..2156).contains(&year);
+                let expected = civil.micros().unwrap().filter(|_| is_looked_up);
+                assert_eq!(plain_datetime(stored, 3), expected, "{year}-{month}-{day}");
+                assert_eq!(plain_datetime(stored ^ 1 << 63, 3), None);
+            }
+        }
+        let plain = |time| plain_datetime(packed(2024, 2, 29, time), 0);
+        assert_eq!(plain(0), Some(1_709_164_800_000_000));
+        for time in [24 << 12, 31 << 12, 60 << 6, 60, 63] {
+            assert_eq!(plain(time), None, "{time:#x}");
+        }
+        let fraction = |stored| plain_datetime(packed(2024, 2, 29, 0) << 8 | stored, 1);
+        assert_eq!((fraction(99), fraction(100)), (Some(1_709_164_800_990_000), None));
+        assert_eq!((plain_timestamp(0, 0), plain_timestamp(9, 2)), (None, None));
+        assert_eq!(plain_timestamp(1 << 16 | 9_999, 2), Some(1_999_900));
+        assert_eq!(plain_timestamp(1 << 16 | 10_000, 2), None);
     }
 
     #[test]

@@ -69,18 +69,18 @@ impl CharsetLookup for Charsets {
     }
 }
 
-fn codec(meta: &TableMeta, flavor: Flavor, options: &TypeOptions) -> TableCodec {
+pub(super) fn codec(meta: &TableMeta, flavor: Flavor, options: &TypeOptions) -> TableCodec {
     let schema = Arc::new(table_schema(meta, flavor, options, 1, false).unwrap());
     TableCodec::new(meta, schema, options, flavor, &Charsets).unwrap()
 }
 
-struct Corpus {
+pub(super) struct Corpus {
     meta: TableMeta,
     flavor: Flavor,
     result: Vec<ResultColumn>,
     rows: Vec<Vec<u8>>,
-    map: Vec<u8>,
-    events: Vec<(u8, Vec<u8>)>,
+    pub(super) map: Vec<u8>,
+    pub(super) events: Vec<(u8, Vec<u8>)>,
 }
 
 fn unhex(text: &str) -> Vec<u8> {
@@ -90,7 +90,7 @@ fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-fn corpus(flavor: Flavor) -> Corpus {
+pub(super) fn corpus(flavor: Flavor) -> Corpus {
     let text = match flavor {
         Flavor::MySql => include_str!("corpus/mysql.txt"),
         Flavor::MariaDb => include_str!("corpus/mariadb.txt"),
@@ -133,7 +133,7 @@ fn corpus(flavor: Flavor) -> Corpus {
 }
 
 impl Corpus {
-    fn codec(&self) -> TableCodec {
+    pub(super) fn codec(&self) -> TableCodec {
         codec(&self.meta, self.flavor, &TypeOptions::default())
     }
 

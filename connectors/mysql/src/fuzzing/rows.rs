@@ -61,8 +61,8 @@ pub fn row_events(bytes: &[u8]) {
     decode_event(&meta, &codec, &plan, &event);
 }
 
-/// Decodes an event's images into one batch and into one batch each: the same rows must come, and the walk over the
-/// images must agree.
+/// Decodes an event's images into one batch, into one batch each, and column by column: the same rows must come, and the
+/// walk over the images must agree.
 fn decode_event(
     meta: &TableMeta,
     codec: &TableCodec,
@@ -95,9 +95,33 @@ fn decode_event(
         }
         rest = &rest[taken..];
     }
+    let nulled = whole.take_nulled();
     let batch = whole.finish().expect("rows that were taken can be finished");
     compare(&batch, &singles);
+    let mut together = together(codec, plan, event.rows());
+    assert_eq!(nulled, together.take_nulled(), "as many values are made null");
+    let together = together.finish().expect("as above");
+    assert!(together == batch, "rows column by column differ from rows one by one");
     Some(batch)
+}
+
+/// The images as the log's reader takes them: many together as long as that goes, then one by one.
+fn together(codec: &TableCodec, plan: &BinlogPlan, images: &[u8]) -> BatchBuilder {
+    let mut builder =
+        BatchBuilder::new(codec, 4).expect("every type of the value model has a builder");
+    let mut rest = images;
+    while !rest.is_empty() {
+        let (rows, bytes) = builder.append_images(plan, rest, 0, &[]);
+        let taken = match rows {
+            0 => builder.append_image(plan, rest).unwrap_or(0),
+            _ => bytes,
+        };
+        if taken == 0 {
+            break;
+        }
+        rest = &rest[taken..];
+    }
+    builder
 }
 
 /// The completed images are those of an update that was logged whole, and decode or fail as such.

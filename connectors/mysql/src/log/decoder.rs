@@ -11,13 +11,15 @@ use super::{
     fault::{Fault, Refused},
     follow::Redefinition,
     frame::{FrameBuilder, LogFrame},
+    held::Held,
     payload::Payload,
-    rows,
+    rows::{self, RowError},
     statement::{self, Name, Statement},
 };
 use crate::{
     charset::Charsets,
     config::TableFilter,
+    ddl::bases_of,
     decode::binlog::{BinlogPlan, RowsKind, TableMap, inflate_query, inflate_rows},
     position::{LogPosition, PositionError},
     source::{CapturedTable, Catalog},
@@ -124,6 +126,11 @@ pub(crate) struct LogDecoder {
     /// Bytes that came out of compressed transactions since the last frame.
     inflated_bytes: u64,
     frame: FrameBuilder,
+    /// Row events of the running statement that are not decoded yet, and room for the next.
+    held: Option<Held>,
+    room: Vec<u8>,
+    /// What held rows asked for while something else was being done: it comes next.
+    queued: Vec<Notice>,
 }
 
 impl LogDecoder {
@@ -151,6 +158,9 @@ impl LogDecoder {
             payload: None,
             inflated_bytes: 0,
             frame: FrameBuilder::default(),
+            held: None,
+            room: Vec::new(),
+            queued: Vec::new(),
         }
     }
 
@@ -197,6 +207,8 @@ impl LogDecoder {
 
     /// Closes the frame. A transaction that has begun and brought no row yet stays wholly behind it.
     pub(crate) fn take_frame(&mut self) -> Result<LogFrame> {
+        let stopped = self.decode_held();
+        self.queued.extend(stopped);
         let is_untouched = |txn: &Txn| !txn.emitted && !txn.spanned;
         let boundary = self.txn.as_ref().is_none_or(is_untouched);
         let end = if self.txn.is_some() && boundary {
@@ -262,11 +274,14 @@ impl LogDecoder {
 
     /// Whether the last event holds others that were not taken yet.
     pub(crate) fn is_inside_event(&self) -> bool {
-        self.payload.is_some()
+        self.payload.is_some() || !self.queued.is_empty()
     }
 
     /// Takes the next event of a compressed transaction.
     pub(crate) fn go_on(&mut self) -> Result<Step, Refused> {
+        if !self.queued.is_empty() {
+            return Ok(Step::Notice(self.queued.remove(0)));
+        }
         self.inner_event().map_err(|fault| self.refuse(kind::TRANSACTION_PAYLOAD, fault))
     }
 
@@ -314,6 +329,13 @@ impl LogDecoder {
             | kind::MARIA_WRITE_ROWS_COMPRESSED
             | kind::MARIA_UPDATE_ROWS_COMPRESSED
             | kind::MARIA_DELETE_ROWS_COMPRESSED => return self.rows(event),
+            _ if self.held.is_some() => {
+                let stopped = self.decode_held();
+                self.queued.extend(stopped);
+            }
+            _ => {}
+        }
+        match event.header.kind {
             kind::GTID | kind::ANONYMOUS_GTID => {
                 let gtid = event::gtid(event.body)?;
                 let anonymous = event.header.kind == kind::ANONYMOUS_GTID;
@@ -517,11 +539,14 @@ impl LogDecoder {
                         ids.push(id);
                     }
                 }
-                self.redefined(ids, shown())
+                self.redefined(ids, query, shown())
             }
             Statement::DropsDatabase(database) => {
                 let tables = self.catalog.of_database(database);
-                self.redefined(tables.map(|table| table.id().clone()).collect(), shown())
+                self.redefined(tables.map(|table| table.id().clone()).collect(), query, shown())
+            }
+            Statement::DefinesDatabase => {
+                Step::Notice(Notice::Redefined(Redefinition::of(query, Vec::new(), shown())))
             }
             Statement::Truncates(name) => {
                 let tables = self.running(query, std::slice::from_ref(name));
@@ -539,17 +564,24 @@ impl LogDecoder {
         }
     }
 
-    /// Whether a table of this name is captured, or would be. A pattern that runs out of steps is judged where its error
-    /// can be told.
+    /// Whether a table of this name is captured, or would be, or is a helper of one that is changed online. A pattern that
+    /// runs out of steps is judged where its error can be told.
     fn concerns(&self, id: &TableId) -> bool {
-        self.catalog.find_id(id).is_some() || self.filter.is_match(id).unwrap_or(true)
+        let captures = |id: &TableId| {
+            self.catalog.find_id(id).is_some() || self.filter.is_match(id).unwrap_or(true)
+        };
+        let database = || id.schema.clone().unwrap_or_default();
+        captures(id)
+            || bases_of(&id.table)
+                .iter()
+                .any(|(_, base)| captures(&TableId::new(database(), base.as_str())))
     }
 
-    fn redefined(&self, names: Vec<TableId>, shown: String) -> Step {
+    fn redefined(&self, names: Vec<TableId>, query: &Query<'_>, shown: String) -> Step {
         if names.is_empty() {
             return Step::Go;
         }
-        Step::Notice(Notice::Redefined(Redefinition { names, shown }))
+        Step::Notice(Notice::Redefined(Redefinition::of(query, names, shown)))
     }
 
     /// The captured tables among these names that did not stop.
@@ -692,18 +724,15 @@ impl LogDecoder {
             self.frame.begin_txn(&txn.id, self.stream.file());
             txn.spanned = true;
         }
+        // A statement of one event, which most are, has nothing to wait for.
+        if (self.held.is_some() || !rows::ends_statement(body))
+            && let Some(step) = self.hold(&table, &plan, kind, body)
+        {
+            return Ok(step);
+        }
         match rows::append(&mut self.frame, &table, &plan, kind, body, self.before) {
             Ok(()) => Ok(Step::Go),
-            Err(error) => Ok(Step::Notice(Notice::Stop {
-                reason: format!(
-                    "a row in the log at {} cannot be decoded: {}",
-                    self.position(),
-                    error.describe(table.schema())
-                ),
-                remedy: error.remedy().into(),
-                scope: StopScope::OnceRead,
-                tables: vec![table],
-            })),
+            Err(error) => Ok(Step::Notice(stop(table, self.position(), &error))),
         }
     }
 
@@ -716,9 +745,23 @@ impl LogDecoder {
     }
 }
 
+/// What a row that cannot be decoded asks for.
+fn stop(table: Arc<CapturedTable>, place: &LogPosition, error: &RowError) -> Notice {
+    Notice::Stop {
+        reason: format!(
+            "a row in the log at {place} cannot be decoded: {}",
+            error.describe(table.schema())
+        ),
+        remedy: error.remedy().into(),
+        scope: StopScope::OnceRead,
+        tables: vec![table],
+    }
+}
+
 fn malformed(error: PositionError) -> EventError {
     EventError::Malformed(error.to_string())
 }
 
+mod hold;
 #[cfg(test)]
 mod tests;

@@ -293,6 +293,8 @@ pub(crate) struct Query<'a> {
     pub(crate) text: &'a [u8],
     /// Whether `"` quotes identifiers (sql_mode ANSI_QUOTES).
     pub(crate) ansi_quotes: bool,
+    /// The status variables: the session's settings, as far as they matter to the statement.
+    pub(crate) status: &'a [u8],
 }
 
 /// QUERY: 13 fixed bytes, status variables, database, NUL, text.
@@ -315,7 +317,7 @@ fn query_behind(body: &[u8], more: usize) -> Result<Query<'_>, EventError> {
     let database_at = status_at + status_len;
     let database = body.get(database_at..database_at + database_len).ok_or(CUT)?;
     let text = body.get(database_at + database_len + 1..).ok_or(CUT)?;
-    Ok(Query { database, text, ansi_quotes: ansi_quotes(status) })
+    Ok(Query { database, text, ansi_quotes: ansi_quotes(status), status })
 }
 
 /// Reads the sql_mode out of the status variables: code 1, behind at most code 0 (flags2, 4 bytes), both come first.

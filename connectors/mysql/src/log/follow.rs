@@ -10,25 +10,41 @@ use std::{collections::HashMap, sync::Arc};
 use cdc_api::{Error, ErrorKind, Result, TableId};
 use cdc_incremental::TableKey;
 
-use super::server::log_end;
+use super::{event::Query, server::log_end};
 use crate::{
+    ddl::{self, Alteration, Definition, Effect, Tracker},
     metadata,
     position::{Gtids, LogPosition},
     snapshot::prove_passed,
-    source::{Binder, CapturedTable, Catalog, Definition, Session, TableChange, Weigher},
+    source::{Binder, CapturedTable, Catalog, Session, TableChange, Weigher},
     wire::Connection,
 };
 
-/// A table whose definition is read so often in a row without a row in between is stopped.
-const READINGS_MAX: u32 = 5;
+/// A table whose definition the log contradicts more often is stopped.
+const CONTRADICTIONS_MAX: u32 = 3;
 
-/// A statement that defines tables, out of the log.
+/// A statement that defines tables or databases, out of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Redefinition {
-    /// The tables that it names.
-    pub(crate) names: Vec<TableId>,
+    /// The tables that it names, as far as they matter.
+    names: Vec<TableId>,
+    database: Vec<u8>,
+    status: Vec<u8>,
+    text: Vec<u8>,
     /// The statement's beginning, to be shown.
-    pub(crate) shown: String,
+    shown: String,
+}
+
+impl Redefinition {
+    pub(crate) fn of(query: &Query<'_>, names: Vec<TableId>, shown: String) -> Self {
+        Redefinition {
+            names,
+            database: query.database.to_vec(),
+            status: query.status.to_vec(),
+            text: query.text.to_vec(),
+            shown,
+        }
+    }
 }
 
 /// Where the log stands when a statement is followed.
@@ -41,16 +57,30 @@ pub(crate) struct Place<'p> {
 
 /// Keeps the definitions of a run's tables up with the log.
 pub(crate) struct Follower {
-    pub(crate) session: Session,
+    session: Session,
     binder: Binder,
+    tracker: Tracker,
     connection: Option<Connection>,
-    /// How often a table's definition was read since it was last sure.
-    readings: HashMap<TableId, u32>,
+    /// How often the log contradicted a table's definition.
+    contradictions: HashMap<TableId, u32>,
 }
 
 impl Follower {
-    pub(crate) fn new(session: Session, binder: Binder) -> Self {
-        Follower { session, binder, connection: None, readings: HashMap::new() }
+    /// `collations`: the databases' defaults.
+    pub(crate) fn new(
+        session: Session,
+        binder: Binder,
+        catalog: &Catalog,
+        collations: &[(String, String)],
+    ) -> Self {
+        let mut tracker = Tracker::new(ddl::Session::of_server(binder.info()));
+        for (database, collation) in collations {
+            tracker.put_database(database, collation);
+        }
+        for table in catalog.tables() {
+            tracker.put(Definition::clone(&table.definition));
+        }
+        Follower { session, binder, tracker, connection: None, contradictions: HashMap::new() }
     }
 
     pub(crate) fn binder(&self) -> &Binder {
@@ -58,27 +88,173 @@ impl Follower {
     }
 
     /// Whether a table of this name is captured when there is one.
-    pub(crate) fn captures(&self, id: &TableId) -> Result<bool> {
+    fn captures(&self, id: &TableId) -> Result<bool> {
         self.binder.config().tables.is_match(id)
     }
 
     /// What a statement means.
     pub(crate) async fn statement(
         &mut self,
-        redefinition: &Redefinition,
+        statement: &Redefinition,
         catalog: &Catalog,
         weigher: &mut Weigher,
         place: &Place<'_>,
     ) -> Result<Vec<TableChange>> {
+        let why = format!("`{}` at {}", statement.shown, place.position);
+        for id in &statement.names {
+            // Asked for its error: a pattern that ran out of steps.
+            self.captures(id)?;
+        }
+        let mut view = catalog.clone();
+        // Of a table whose definition holds only further on, what it is here is not known.
+        let is_ahead = |id: &TableId| {
+            catalog.find_id(id).is_some_and(|table| !table.is_valid_at(place.position))
+        };
+        let (effects, mut doubtful) = if statement.names.iter().any(is_ahead) {
+            (Vec::new(), statement.names.clone())
+        } else {
+            let session = self.tracker.base().of_statement(&statement.database, &statement.status);
+            let filter = &self.binder.config().tables;
+            let captures = |id: &TableId| {
+                catalog.find_id(id).is_some() || filter.is_match(id).unwrap_or(false)
+            };
+            let outcome = self.tracker.apply(&session, &statement.text, &captures);
+            let mut doubtful = Vec::new();
+            for doubt in outcome.doubts {
+                tracing::info!(
+                    why,
+                    reason = doubt.reason,
+                    "a statement does not tell all: asking the server"
+                );
+                doubtful.extend(
+                    doubt.tables.unwrap_or_else(|| {
+                        catalog.tables().map(|table| table.id().clone()).collect()
+                    }),
+                );
+            }
+            (outcome.effects, doubtful)
+        };
         let mut changes = Vec::new();
-        for id in &redefinition.names {
-            let known = catalog.find_id(id).cloned();
-            if known.is_some() || self.captures(id)? {
-                let why = format!("`{}` at {}", redefinition.shown, place.position);
-                changes.extend(self.read_anew(id, known, weigher, place, &why).await?);
+        for effect in effects {
+            for change in self.effect(effect, &view, weigher, place, &why).await? {
+                change.apply(&mut view);
+                changes.push(change);
+            }
+        }
+        doubtful.dedup();
+        for id in doubtful {
+            let known = view.find_id(&id).cloned();
+            if known.is_none() && !self.captures(&id)? {
+                continue;
+            }
+            if let Some(change) = self.read_anew(&id, known, weigher, place, &why).await? {
+                change.apply(&mut view);
+                changes.push(change);
             }
         }
         Ok(changes)
+    }
+
+    /// What the tracker told of one table.
+    async fn effect(
+        &mut self,
+        effect: Effect,
+        view: &Catalog,
+        weigher: &mut Weigher,
+        place: &Place<'_>,
+        why: &str,
+    ) -> Result<Vec<TableChange>> {
+        let known = |id: &TableId| view.find_id(id).cloned();
+        let begins = |table: &Arc<Definition>, born: bool| Beginning {
+            definition: Arc::clone(table),
+            replaces: known(&table.meta.id),
+            born,
+            valid_from: None,
+        };
+        let mut changes = Vec::new();
+        match effect {
+            Effect::Created { table, .. } => {
+                changes.push(self.begin(begins(&table, true), weigher, place, why).await?);
+            }
+            Effect::Replaced { after, .. } => {
+                changes.push(self.begin(begins(&after, false), weigher, place, why).await?);
+            }
+            Effect::Renamed { from, table } => {
+                changes.extend(known(&from).map(TableChange::Drop));
+                if self.captures(&table.meta.id)? {
+                    changes.push(self.begin(begins(&table, false), weigher, place, why).await?);
+                }
+            }
+            Effect::Truncated(table) => {
+                changes.extend(known(&table.meta.id).map(TableChange::Truncate));
+            }
+            Effect::Dropped(table) => {
+                changes.extend(known(&table.meta.id).map(TableChange::Drop));
+            }
+            Effect::Altered(alteration) => {
+                let before = known(&alteration.after.meta.id);
+                match before {
+                    // It stopped, and is released only by a new incarnation.
+                    Some(before) if before.is_stopped() => {}
+                    Some(before) if self.keeps_rows(&before, &alteration)? => {
+                        changes.push(self.alter(before, &alteration.after).await?);
+                    }
+                    _ => {
+                        let why = match alteration.values.first() {
+                            Some(value) => format!(
+                                "{why}, which changes values without row events ({value:?})"
+                            ),
+                            None => why.to_owned(),
+                        };
+                        let beginning = begins(&alteration.after, false);
+                        changes.push(self.begin(beginning, weigher, place, &why).await?);
+                    }
+                }
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Whether what was copied of a table, and is in the sink, stays right (correctness §6).
+    fn keeps_rows(&self, before: &CapturedTable, change: &Alteration) -> Result<bool> {
+        if !change.values.is_empty() && self.binder.config().recopies {
+            return Ok(false);
+        }
+        if before.is_done() {
+            return Ok(true);
+        }
+        let Ok(columns) = self.binder.chunk_key(&change.after.meta) else { return Ok(true) };
+        let ids = |columns: &[usize], definition: &Definition| -> Vec<Option<u32>> {
+            columns.iter().map(|&at| definition.ids.get(at).copied()).collect()
+        };
+        Ok(!change.key_changed
+            && ids(&columns, &change.after) == ids(&before.key_columns, &before.definition))
+    }
+
+    /// The same rows under another definition.
+    async fn alter(
+        &mut self,
+        before: Arc<CapturedTable>,
+        after: &Arc<Definition>,
+    ) -> Result<TableChange> {
+        let mut connection = self.connection().await?;
+        let version = before.schema().version() + 1;
+        let bound = self.bind(&mut connection, before.key, Arc::clone(after), version).await;
+        match bound {
+            Ok(table) => {
+                self.connection = Some(connection);
+                let table = Arc::new(table.succeeding(&before));
+                Ok(TableChange::Alter { before, table })
+            }
+            Err(error) => refused(before.id().clone(), Some(before), error),
+        }
+    }
+
+    async fn connection(&mut self) -> Result<Connection> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.session.connect_for_rows().await?.0),
+        }
     }
 
     /// Tables were emptied without row events.
@@ -112,12 +288,24 @@ impl Follower {
     ) -> Result<Vec<TableChange>> {
         let why = format!("its rows before {} contradict its definition: {what}", place.position);
         let id = table.id().clone();
+        let count = self.contradictions.entry(id.clone()).or_default();
+        *count += 1;
+        if *count > CONTRADICTIONS_MAX {
+            return Ok(vec![TableChange::Stop {
+                id,
+                table: Some(table),
+                reason: why,
+                remedy: "report it with the table's definition and the server's version; then copy the table anew with \
+                         an empty checkpoint storage and an empty target"
+                    .into(),
+            }]);
+        }
         let change = self.read_anew(&id, Some(table), weigher, place, &why).await?;
         Ok(change.into_iter().collect())
     }
 
     /// Reads a table's definition from the server, since the log does not tell it.
-    pub(crate) async fn read_anew(
+    async fn read_anew(
         &mut self,
         id: &TableId,
         known: Option<Arc<CapturedTable>>,
@@ -125,86 +313,84 @@ impl Follower {
         place: &Place<'_>,
         why: &str,
     ) -> Result<Option<TableChange>> {
-        let readings = self.readings.entry(id.clone()).or_default();
-        *readings += 1;
-        if *readings > READINGS_MAX
-            && let Some(table) = known
-        {
-            return Ok(Some(TableChange::Stop {
-                id: id.clone(),
-                table: Some(table),
-                reason: format!("its definition cannot be told: {why}"),
-                remedy: "report the statement; then copy the table anew with an empty checkpoint storage and an empty \
-                         target"
-                    .into(),
-            }));
-        }
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.session.connect_for_rows().await?.0,
+        let mut connection = self.connection().await?;
+        prove_passed(&mut connection, place.gtids, id).await?;
+        let found = match metadata::table(&mut connection, id).await? {
+            Some(meta) if self.captures(id)? => {
+                metadata::definitions(&mut connection, vec![meta]).await?.pop()
+            }
+            _ => None,
         };
-        let change = self.read_with(&mut connection, id, known, weigher, place, why).await;
-        if change.is_ok() {
-            self.connection = Some(connection);
-        }
-        change
-    }
-
-    async fn read_with(
-        &mut self,
-        connection: &mut Connection,
-        id: &TableId,
-        known: Option<Arc<CapturedTable>>,
-        weigher: &mut Weigher,
-        place: &Place<'_>,
-        why: &str,
-    ) -> Result<Option<TableChange>> {
-        prove_passed(connection, place.gtids, id).await?;
-        let found = metadata::table(connection, id).await?;
         // Read after the definition: what is not visible yet stands behind it, or is met on the way to it.
-        let valid_from = log_end(connection).await?;
-        let Some(meta) = found.filter(|_| self.captures(id).unwrap_or(false)) else {
+        let valid_from = log_end(&mut connection).await?;
+        self.connection = Some(connection);
+        let Some(definition) = found else {
             // Its DROP or RENAME is still to come, or was this statement.
+            self.tracker.remove(id);
             return Ok(known.map(TableChange::Drop));
         };
-        let version = known.as_ref().map_or(1, |known| known.schema().version() + 1);
-        let definition = Definition::first(meta, version);
-        self.begin(connection, definition, known, Some(valid_from), weigher, why).await.map(Some)
+        self.tracker.put(definition.clone());
+        let beginning = Beginning {
+            definition: Arc::new(definition),
+            replaces: known,
+            born: false,
+            valid_from: Some(valid_from),
+        };
+        self.begin(beginning, weigher, place, why).await.map(Some)
     }
 
     /// A new incarnation.
     async fn begin(
         &mut self,
-        connection: &mut Connection,
-        definition: Definition,
-        replaces: Option<Arc<CapturedTable>>,
-        valid_from: Option<LogPosition>,
+        beginning: Beginning,
         weigher: &mut Weigher,
+        place: &Place<'_>,
         why: &str,
     ) -> Result<TableChange> {
+        let Beginning { definition, replaces, born, valid_from } = beginning;
         let id = definition.meta.id.clone();
+        let version = replaces.as_ref().map_or(1, |known| known.schema().version() + 1);
         let key = self.binder.next_key()?;
-        let table = match self.bind(connection, key, definition).await {
+        let mut connection = self.connection().await?;
+        let table = match self.bind(&mut connection, key, definition, version).await {
             Ok(table) => Arc::new(table.valid_from(valid_from)),
             Err(error) => return refused(id, replaces, error),
         };
-        let cuts =
-            self.binder.first_cuts(connection, &self.session, weigher, &table).await.or_else(
-                // The table is not what it was a moment ago: it is read in one piece.
-                |error| if error.is_transient() { Err(error) } else { Ok(Vec::new()) },
-            )?;
-        Ok(TableChange::Begin { table, replaces, born: false, cuts, why: why.to_owned() })
+        let cuts = if born {
+            Vec::new()
+        } else {
+            prove_passed(&mut connection, place.gtids, &id).await?;
+            let cuts =
+                self.binder.first_cuts(&mut connection, &self.session, weigher, &table).await;
+            match cuts {
+                Ok(cuts) => cuts,
+                Err(error) if error.is_transient() => return Err(error),
+                // It is another by now, as the log will say: until then it is one piece.
+                Err(_) => Vec::new(),
+            }
+        };
+        self.connection = Some(connection);
+        Ok(TableChange::Begin { table, replaces, born, cuts, why: why.to_owned() })
     }
 
     async fn bind(
         &mut self,
         connection: &mut Connection,
         key: TableKey,
-        definition: Definition,
+        definition: Arc<Definition>,
+        version: u32,
     ) -> Result<CapturedTable> {
         let columns = self.binder.chunk_key(&definition.meta)?;
-        self.binder.bind(connection, key, definition, columns).await
+        self.binder.bind(connection, key, definition, version, columns).await
     }
+}
+
+/// What begins.
+struct Beginning {
+    definition: Arc<Definition>,
+    replaces: Option<Arc<CapturedTable>>,
+    born: bool,
+    valid_from: Option<LogPosition>,
 }
 
 /// A table that cannot be captured stops; one that was not captured yet is reported.

@@ -7,6 +7,7 @@ use cdc_api::{BeforeImages, Op, TableSchema};
 use super::{
     event::EventError,
     frame::{FrameBuilder, OpenBatch},
+    held::Held,
 };
 use crate::{
     decode::{
@@ -14,6 +15,7 @@ use crate::{
         binlog::{BinlogPlan, RowsEvent, RowsKind},
     },
     keys::Form,
+    position::LogPosition,
     source::CapturedTable,
 };
 
@@ -23,6 +25,11 @@ pub(crate) fn table_id(body: &[u8]) -> Result<u64, EventError> {
     let mut raw = [0; 8];
     raw[..6].copy_from_slice(bytes);
     Ok(u64::from_le_bytes(raw))
+}
+
+/// Whether a row event is its statement's last, by the flags behind the table id.
+pub(crate) fn ends_statement(body: &[u8]) -> bool {
+    body.get(6).is_some_and(|flags| u16::from(*flags) & RowsEvent::STATEMENT_END != 0)
 }
 
 /// Database and table of a TABLE_MAP, without reading the rest of it.
@@ -49,46 +56,70 @@ pub(crate) fn append(
     let event = RowsEvent::parse(event_type, body)?;
     let is_whole = event.ensure_complete(plan).map_err(RowError::Incomplete)?;
     let completed = (!is_whole).then(|| event.completed(plan));
-    let mut rest = completed.as_ref().map_or(event.rows(), |completed| &completed.images);
-    let mut ordinal = frame.ordinals();
-    let batch = frame.batch(table)?;
-    let mut appender = Appender { batch, plan, before, old: Vec::new(), new: Vec::new() };
-    let mut failed = None;
-    while !rest.is_empty() {
-        let done = match event.kind {
-            RowsKind::Write => appender.one(rest, Op::Insert, &mut ordinal),
-            RowsKind::Delete => appender.one(rest, Op::Delete, &mut ordinal),
-            RowsKind::Update => appender.update(rest, &mut ordinal),
-        };
-        match done {
-            // A row without a byte would never end.
-            Ok(0) => {
-                failed = Some(RowError::NoBytes);
-                break;
-            }
-            Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
-        }
-    }
-    let mut failed = failed.map(|error: RowError| error.of_row(table, plan, event.kind, rest));
+    let images = completed.as_ref().map_or(event.rows(), |completed| &completed.images);
+    let images = Images { bytes: images, ends: &[] };
+    let failed = append_images(frame, table, plan, event.kind, images, before)?;
+    let mut failed = failed.map(|(_, error)| error);
     let incomplete = completed.as_ref().and_then(|completed| completed.failed.as_ref());
     if let (None, Some((error, row))) = (&failed, incomplete) {
         // Its old row stands first and is whole, the new one is what could not be completed.
         let error = RowError::from(error.clone());
         failed = Some(error.of_row(table, plan, RowsKind::Delete, row));
+        frame.cut_row(frame.ordinals());
     }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Appends the images of held events. On an error the rows before the failed one stay; with it, where the decoder stood at
+/// the failed row's event.
+pub(crate) fn append_held(
+    frame: &mut FrameBuilder,
+    held: &Held,
+    before: BeforeImages,
+) -> Result<(), (Option<LogPosition>, RowError)> {
+    let images = Images { bytes: &held.images, ends: &held.ends };
+    match append_images(frame, &held.table, &held.plan, held.kind, images, before) {
+        Ok(None) => Ok(()),
+        Ok(Some((at, error))) => Err((held.place(at).cloned(), error)),
+        Err(error) => Err((held.place(0).cloned(), error)),
+    }
+}
+
+/// Images one behind the other, and where one event's end and the next one's begin.
+#[derive(Clone, Copy)]
+struct Images<'e> {
+    bytes: &'e [u8],
+    ends: &'e [usize],
+}
+
+impl<'e> Images<'e> {
+    /// What is left of one event's images from here.
+    fn of_event(&self, at: usize) -> &'e [u8] {
+        let next = self.ends.partition_point(|&end| end <= at);
+        let end = self.ends.get(next).copied().unwrap_or(self.bytes.len());
+        self.bytes.get(at..end).unwrap_or_default()
+    }
+}
+
+/// Appends images; a row that fails is cut out, and comes back with its place among the images.
+fn append_images(
+    frame: &mut FrameBuilder,
+    table: &Arc<CapturedTable>,
+    plan: &BinlogPlan,
+    kind: RowsKind,
+    images: Images<'_>,
+    before: BeforeImages,
+) -> Result<Option<(usize, RowError)>, RowError> {
+    let mut ordinal = frame.ordinals();
+    let batch = frame.batch(table)?;
+    let mut appender = Appender { batch, plan, before, old: Vec::new(), new: Vec::new() };
+    let done = appender.all(images, kind, &mut ordinal);
     let count = ordinal - frame.ordinals();
     frame.advance_ordinals(count);
-    match failed {
-        None => Ok(()),
-        Some(error) => {
-            frame.cut_row(ordinal);
-            Err(error)
-        }
-    }
+    Ok(done.err().map(|(at, error)| {
+        frame.cut_row(ordinal);
+        (at, error.of_row(table, plan, kind, images.of_event(at)))
+    }))
 }
 
 /// What is wrong with a row.
@@ -170,6 +201,56 @@ struct Appender<'f, 'e> {
 }
 
 impl<'e> Appender<'_, 'e> {
+    /// All images; with an error, where its row begins.
+    fn all(
+        &mut self,
+        images: Images<'e>,
+        kind: RowsKind,
+        ordinal: &mut u32,
+    ) -> Result<(), (usize, RowError)> {
+        let mut at = self.many(images, kind, ordinal);
+        while at < images.bytes.len() {
+            let rest = images.of_event(at);
+            let done = match kind {
+                RowsKind::Write => self.one(rest, Op::Insert, ordinal),
+                RowsKind::Delete => self.one(rest, Op::Delete, ordinal),
+                RowsKind::Update => self.update(rest, ordinal),
+            };
+            match done {
+                // A row without a byte would never end.
+                Ok(0) => return Err((at, RowError::NoBytes)),
+                Ok(taken) => at += taken,
+                Err(error) => return Err((at, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// As many of the images as can be decoded together; returns where the rest begins.
+    fn many(&mut self, images: Images<'e>, kind: RowsKind, ordinal: &mut u32) -> usize {
+        let op = match kind {
+            RowsKind::Write => Op::Insert,
+            RowsKind::Delete => Op::Delete,
+            RowsKind::Update => return 0,
+        };
+        let mut at = 0;
+        if self.batch.keys.is_some() {
+            return at;
+        }
+        loop {
+            let builder = &mut self.batch.builder;
+            let (rows, end) = builder.append_images(self.plan, images.bytes, at, images.ends);
+            if rows == 0 {
+                return at;
+            }
+            // At most 64.
+            let next = *ordinal + rows as u32;
+            self.batch.ops.extend(std::iter::repeat_n(op, rows));
+            self.batch.ordinals.extend(*ordinal..next);
+            (*ordinal, at) = (next, end);
+        }
+    }
+
     /// One image; returns its length. `ordinal` moves on only when the row is wholly in.
     fn one(&mut self, image: &'e [u8], op: Op, ordinal: &mut u32) -> Result<usize, RowError> {
         let taken = self.batch.builder.append_image(self.plan, image)?;

@@ -27,6 +27,8 @@ pub(crate) enum Statement {
     Truncates(Name),
     /// A whole database goes.
     DropsDatabase(String),
+    /// A database's defaults for new tables.
+    DefinesDatabase,
     /// Rows change without row events (STATEMENT or MIXED format); these names occur.
     Writes(Vec<Name>),
     /// Rows may change anywhere: a stored function in STATEMENT format.
@@ -100,6 +102,9 @@ fn xa(tokens: &mut Tokens<'_>) -> Statement {
 fn alter(tokens: &mut Tokens<'_>) -> Statement {
     tokens.skip_word("ONLINE");
     tokens.skip_word("IGNORE");
+    if tokens.skip_word("DATABASE") || tokens.skip_word("SCHEMA") {
+        return Statement::DefinesDatabase;
+    }
     if !tokens.skip_word("TABLE") {
         return Statement::Nothing;
     }
@@ -135,6 +140,9 @@ fn create(tokens: &mut Tokens<'_>) -> Statement {
     tokens.skip_words(&["OR", "REPLACE"]);
     if tokens.peek_word("TEMPORARY") {
         return Statement::Nothing;
+    }
+    if tokens.skip_word("DATABASE") || tokens.skip_word("SCHEMA") {
+        return Statement::DefinesDatabase;
     }
     if tokens.skip_word("TABLE") {
         tokens.skip_words(&["IF", "NOT", "EXISTS"]);
@@ -379,7 +387,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, want: Statement) {
-        let query = Query { database: b"shop", text: text.as_bytes(), ansi_quotes: false };
+        let query =
+            Query { database: b"shop", text: text.as_bytes(), ansi_quotes: false, status: b"" };
         assert_eq!(read(&query), want, "{text}");
     }
 
@@ -442,7 +451,8 @@ mod tests {
 
     #[test]
     fn ansi_quotes_make_identifiers() {
-        let query = Query { database: b"", text: b"DROP TABLE \"a\"\"b\"", ansi_quotes: true };
+        let query =
+            Query { database: b"", text: b"DROP TABLE \"a\"\"b\"", ansi_quotes: true, status: b"" };
         assert_eq!(read(&query), defines(&["a\"b"]));
     }
 }

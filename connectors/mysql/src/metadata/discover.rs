@@ -18,7 +18,7 @@ use crate::{
 /// Databases that are the server's own.
 const SYSTEM_DATABASES: &str = "'mysql', 'information_schema', 'performance_schema', 'sys'";
 /// How many tables one statement asks for.
-const TABLES_PER_STATEMENT: usize = 500;
+pub(super) const TABLES_PER_STATEMENT: usize = 500;
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
@@ -110,7 +110,7 @@ pub(crate) fn quoted(table: &TableId) -> String {
 }
 
 /// A string literal. Right under every sql_mode, since names with a backslash are written in hexadecimal.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     if text.contains('\\') {
         let digits: String = text.bytes().map(|byte| format!("{byte:02X}")).collect();
         format!("CONVERT(0x{digits} USING utf8mb4)")

@@ -10,6 +10,7 @@ use super::{CapturedTable, Session, Weigher};
 use crate::{
     charset::{Charset, Charsets, load_queries},
     config::{MySqlConfig, StartupMode},
+    ddl::Definition,
     keys::{KeyCodec, KeyLiteral},
     metadata::{self, ServerInfo, TableMeta},
     snapshot::first_cuts,
@@ -19,24 +20,6 @@ use crate::{
 
 /// A table is first cut into so many segments per reader, so that a skewed one still ends evenly.
 const SEGMENTS_PER_READER: usize = 4;
-
-/// One version of a table's definition.
-#[derive(Debug, Clone)]
-pub(crate) struct Definition {
-    pub(crate) meta: TableMeta,
-    /// One id a column, stable over renames and moves within an incarnation.
-    pub(crate) column_ids: Vec<u32>,
-    /// Counts up with each change, also over incarnations.
-    pub(crate) version: u32,
-}
-
-impl Definition {
-    /// The first one of an incarnation.
-    pub(crate) fn first(meta: TableMeta, version: u32) -> Self {
-        let column_ids = (0..).take(meta.columns.len()).collect();
-        Definition { meta, column_ids, version }
-    }
-}
 
 /// Binds tables one by one, and gives each incarnation its key.
 pub(crate) struct Binder {
@@ -51,6 +34,10 @@ impl Binder {
     /// `readers`: how many chunk readers a table's first cuts are for.
     pub(crate) fn new(config: Arc<MySqlConfig>, info: ServerInfo, readers: usize) -> Self {
         Binder { config, info, charsets: Arc::default(), readers, key_next: 0 }
+    }
+
+    pub(crate) fn info(&self) -> &ServerInfo {
+        &self.info
     }
 
     pub(crate) fn config(&self) -> &MySqlConfig {
@@ -86,10 +73,11 @@ impl Binder {
         &mut self,
         connection: &mut Connection,
         key: TableKey,
-        definition: Definition,
+        definition: Arc<Definition>,
+        version: u32,
         key_columns: Vec<usize>,
     ) -> Result<CapturedTable> {
-        let Definition { meta, column_ids, version } = definition;
+        let meta = definition.meta.clone();
         let flavor = self.info.flavor;
         self.load_charsets(connection, &meta).await?;
         let mut keys = key_codec(&meta, &key_columns, flavor)?;
@@ -102,10 +90,11 @@ impl Binder {
         }
         let options = &self.config.types;
         let schema = types::table_schema(&meta, flavor, options, version, self.config.comments)?;
-        let schema = with_ids(&schema, &column_ids)?;
+        let schema = with_ids(&schema, &definition.ids)?;
         let codec =
             TableCodec::new(&meta, Arc::new(schema), &self.config.types, flavor, &*self.charsets)?;
-        Ok(CapturedTable::new(key, meta, codec, keys, key_columns))
+        let table = CapturedTable::new(key, meta, codec, keys, key_columns);
+        Ok(table.defined_as(definition))
     }
 
     /// Where to cut a table that is to be copied, so that several readers can work on it.

@@ -13,7 +13,9 @@ use std::{
 use cdc_api::{NulledColumn, TableId, TableSchema};
 use cdc_incremental::TableKey;
 
-use crate::{keys::KeyCodec, metadata::TableMeta, position::LogPosition, types::TableCodec};
+use crate::{
+    ddl::Definition, keys::KeyCodec, metadata::TableMeta, position::LogPosition, types::TableCodec,
+};
 
 /// One captured table, bound to one schema version. A new incarnation of it has another key; the versions of one
 /// incarnation share their flags.
@@ -29,6 +31,8 @@ pub(crate) struct CapturedTable {
     /// Those, and the columns of the key that sinks know rows by: an update that changes one of them leaves as delete
     /// and insert (correctness §3).
     pub(crate) identity_columns: Vec<usize>,
+    /// What its definitions to come are told from.
+    pub(crate) definition: Arc<Definition>,
     /// The definition was read from the server and holds from here on; before, none is known and no row is decoded.
     valid_from: Option<LogPosition>,
     /// Per column, how many values a policy made null (correctness §7.1).
@@ -59,6 +63,7 @@ impl CapturedTable {
         identity_columns.extend(sink_key.iter().filter(|at| !key_columns.contains(at)));
         CapturedTable {
             key,
+            definition: Arc::new(Definition::new(meta.clone(), None, Vec::new())),
             meta,
             codec,
             keys,
@@ -68,6 +73,13 @@ impl CapturedTable {
             nulled,
             flags: Arc::default(),
         }
+    }
+
+    /// With all that is known of the definition.
+    #[must_use]
+    pub(crate) fn defined_as(mut self, definition: Arc<Definition>) -> Self {
+        self.definition = definition;
+        self
     }
 
     /// The definition holds from this position on only.

@@ -27,7 +27,7 @@ use tokio::{
 use super::{
     CapturedTable, Catalog, TableChange,
     range_rows::{self, KeptRow},
-    state::{State, TableState as SavedTable},
+    state::{Known, State, TableState as SavedTable},
     xa_gate::XaGate,
 };
 use crate::{
@@ -176,7 +176,7 @@ impl EventSource for MySqlSource {
             .filter(|table| !table.is_stopped() && table.is_valid_at(self.machine.position()))
             .map(|table| SavedTable {
                 meta: table.meta.clone(),
-                column_ids: table.schema().columns().iter().map(|column| column.id).collect(),
+                known: Some(Known::of(&table.definition)),
                 version: table.schema().version(),
                 key_columns: table.key_columns.clone(),
                 done: self.machine.done(table.key),

@@ -18,13 +18,14 @@ use tokio::{
 };
 
 use super::{
-    Binder, CapturedTable, Catalog, Definition, Session, Weigher,
+    Binder, CapturedTable, Catalog, Session, Weigher,
     mysql_source::{Machine, MySqlSource, Stats},
     state::{State, TableState as SavedTable},
     xa_gate::{self, XaGate},
 };
 use crate::{
     config::{MySqlConfig, StartupMode},
+    ddl::{Definition, bases_of},
     keys::KeyLiteral,
     log::{Follower, LogReader, Readings, check_resumable, log_end, start_position},
     metadata::{self, ServerInfo},
@@ -108,6 +109,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
     let wanted = wanted_tables(config, &mut connection, saved.as_ref()).await?;
     // Read after the definitions: a statement that one of them does not show yet stands behind it, or is met on the way
     // to it. Nothing is opened before the reader is there.
+    let collations = metadata::database_collations(&mut connection).await?;
     let hold_until = log_end(&mut connection).await?;
     let binder = Binder::new(Arc::new(config.clone()), server.info.clone(), readers);
     let mut begin = Begin {
@@ -177,7 +179,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
     let log_reader = LogReader {
         session: server.session.clone(),
         catalog: Arc::new(catalog.clone()),
-        follower: Follower::new(server.session.clone(), binder),
+        follower: Follower::new(server.session.clone(), binder, &catalog, &collations),
         before: context.before_images,
         gtids: gtids.clone(),
         position,
@@ -265,7 +267,8 @@ async fn refuse_findings(
 
 /// A table to be captured.
 struct Wanted {
-    definition: Definition,
+    definition: Arc<Definition>,
+    version: u32,
     /// What a checkpoint says of it; the definition is then that of the checkpoint's position.
     saved: Option<SavedTable>,
 }
@@ -288,8 +291,15 @@ async fn wanted_tables(
         for table in &saved.tables {
             if config.tables.is_match(&table.meta.id)? {
                 known.insert(table.meta.id.clone());
-                let (definition, saved) = (table.definition(), Some(table.clone()));
-                wanted.tables.push(Wanted { definition, saved });
+                // An older format kept the description alone: the statements to come are then answered by the server.
+                let definition = table
+                    .definition()
+                    .unwrap_or_else(|| Definition::new(table.meta.clone(), None, Vec::new()));
+                wanted.tables.push(Wanted {
+                    definition: Arc::new(definition),
+                    version: table.version,
+                    saved: Some(table.clone()),
+                });
             }
         }
         known.extend(saved.quarantined.iter().map(|stopped| stopped.table.clone()));
@@ -300,12 +310,21 @@ async fn wanted_tables(
         return Err(Error::operator("no table matches `tables`")
             .hint("check the patterns, and that the account has SELECT on the tables (cdc-cli plan shows what it sees)"));
     }
-    let new = found.tables.into_iter().filter(|meta| !known.contains(&meta.id));
-    wanted
-        .tables
-        .extend(new.map(|meta| Wanted { definition: Definition::first(meta, 1), saved: None }));
+    // Helpers of an online schema change come and go; their table is what is captured.
+    let names: HashSet<TableId> = found.tables.iter().map(|meta| meta.id.clone()).collect();
+    let is_helper = |id: &TableId| {
+        let database = id.schema.clone().unwrap_or_default();
+        bases_of(&id.table)
+            .iter()
+            .any(|(_, base)| names.contains(&TableId::new(Arc::clone(&database), base.as_str())))
+    };
+    let is_new = |id: &TableId| !known.contains(id) && !is_helper(id);
+    let new = found.tables.into_iter().filter(|meta| is_new(&meta.id)).collect();
+    for definition in metadata::definitions(connection, new).await? {
+        wanted.tables.push(Wanted { definition: Arc::new(definition), version: 1, saved: None });
+    }
     let refused = found.refused.into_iter();
-    wanted.refused = refused.filter(|stopped| !known.contains(&stopped.table)).collect();
+    wanted.refused = refused.filter(|stopped| is_new(&stopped.table)).collect();
     Ok(wanted)
 }
 
@@ -341,13 +360,13 @@ impl Begin {
     }
 
     async fn bind(&mut self, connection: &mut Connection, wanted: Wanted) -> Result<Bound> {
-        let Wanted { definition, saved } = wanted;
+        let Wanted { definition, version, saved } = wanted;
         let key_columns = match &saved {
             Some(saved) => saved.key_columns.clone(),
             None => self.binder.chunk_key(&definition.meta)?,
         };
         let key = self.binder.next_key()?;
-        let table = self.binder.bind(connection, key, definition, key_columns).await?;
+        let table = self.binder.bind(connection, key, definition, version, key_columns).await?;
         // What was read just now holds from here on; a checkpoint's definitions hold where it stands.
         let valid_from = saved.is_none().then(|| self.hold_until.clone());
         let table = Arc::new(table.valid_from(valid_from));

@@ -4,8 +4,12 @@ use cdc_api::{Error, QuarantinedTable, Result, SourceState};
 use cdc_incremental::Interval;
 use serde::{Deserialize, Serialize};
 
-use super::Definition;
-use crate::{keys::KeyLiteral, metadata::TableMeta, position::SourcePosition};
+use crate::{
+    ddl::{Definition, Index},
+    keys::KeyLiteral,
+    metadata::TableMeta,
+    position::SourcePosition,
+};
 
 /// Counts up when a field changes its meaning; newer versions read older ones.
 const FORMAT: u32 = 2;
@@ -25,9 +29,9 @@ pub(crate) struct State {
 pub(crate) struct TableState {
     /// As it was when the position was taken: rows behind the position are decoded with it.
     pub(crate) meta: TableMeta,
-    /// Its columns' ids, one each; in format 1 the positions.
+    /// What its definitions to come are told from, beside `meta`; format 1 had none.
     #[serde(default)]
-    pub(crate) column_ids: Vec<u32>,
+    pub(crate) known: Option<Known>,
     /// Its schema's version.
     #[serde(default = "first_version")]
     pub(crate) version: u32,
@@ -41,15 +45,41 @@ fn first_version() -> u32 {
     1
 }
 
-impl TableState {
-    /// As it was captured.
-    pub(crate) fn definition(&self) -> Definition {
-        let first = Definition::first(self.meta.clone(), self.version);
-        if self.column_ids.len() == self.meta.columns.len() {
-            Definition { column_ids: self.column_ids.clone(), ..first }
-        } else {
-            first
+/// The parts of a [`Definition`] that are not in its description.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Known {
+    column_ids: Vec<u32>,
+    column_id_next: u32,
+    collation: Option<String>,
+    indexes: Vec<Index>,
+    #[serde(default)]
+    versioned: bool,
+}
+
+impl Known {
+    pub(crate) fn of(definition: &Definition) -> Self {
+        Known {
+            column_ids: definition.ids.clone(),
+            column_id_next: definition.next_id,
+            collation: definition.collation.clone(),
+            indexes: definition.indexes.clone(),
+            versioned: definition.versioned,
         }
+    }
+}
+
+impl TableState {
+    /// As it was captured; none when only its description is known.
+    pub(crate) fn definition(&self) -> Option<Definition> {
+        let known = self.known.clone()?;
+        Some(Definition {
+            meta: self.meta.clone(),
+            ids: known.column_ids,
+            next_id: known.column_id_next,
+            collation: known.collation,
+            indexes: known.indexes,
+            versioned: known.versioned,
+        })
     }
 }
 

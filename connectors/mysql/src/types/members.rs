@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// Reads `enum('a','b''c')`. The server doubles quotes and writes `\\`, `\n`, `\r` and `\0` with a backslash, whatever
 /// the sql_mode is.
-pub(super) fn parse_members(column_type: &str) -> Option<Arc<[Box<str>]>> {
+pub(crate) fn parse_members(column_type: &str) -> Option<Arc<[Box<str>]>> {
     let open = column_type.find('(')?;
     let mut chars = column_type[open + 1..].chars().peekable();
     let mut members: Vec<Box<str>> = Vec::new();

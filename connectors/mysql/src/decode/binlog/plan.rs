@@ -7,6 +7,7 @@ use crate::{
     decode::{
         DecodeError, KeyCell,
         batch::{cells_of, walk_cells},
+        bulk::Shape,
         cursor::Cursor,
         decimal::Layout,
         step::{Extent, Step},
@@ -20,6 +21,8 @@ use crate::{
 pub struct BinlogPlan {
     pub(in crate::decode) codecs: Arc<[ColumnCodec]>,
     pub(in crate::decode) steps: Arc<[Step]>,
+    /// For many rows at once.
+    pub(in crate::decode) shape: Option<Arc<Shape>>,
 }
 
 impl BinlogPlan {
@@ -54,7 +57,8 @@ impl BinlogPlan {
                 })
             })
             .collect::<Result<Arc<[Step]>, DecodeError>>()?;
-        Ok(BinlogPlan { codecs: Arc::clone(codec.columns()), steps })
+        let shape = Shape::of(&steps, codec.columns()).map(Arc::new);
+        Ok(BinlogPlan { codecs: Arc::clone(codec.columns()), steps, shape })
     }
 
     /// How many columns an image has.

@@ -18,7 +18,7 @@ fn decoder() -> LogDecoder {
 }
 
 /// The same with another type of `v`.
-fn decoder_of(v: &str) -> LogDecoder {
+pub(super) fn decoder_of(v: &str) -> LogDecoder {
     let mut meta = schema_tests::table(&[("id", "int"), ("v", v)]);
     meta.id = TableId::new("d", "t");
     meta.columns[0].nullable = false;
@@ -34,7 +34,7 @@ fn decoder_of(v: &str) -> LogDecoder {
 }
 
 /// An event with its CRC32, which ends at `end` in the file.
-fn event(kind: u8, end: u32, body: &[u8]) -> Vec<u8> {
+pub(super) fn event(kind: u8, end: u32, body: &[u8]) -> Vec<u8> {
     let size = event::HEADER_LEN + body.len() + event::CHECKSUM_LEN;
     let mut bytes = vec![0; event::HEADER_LEN];
     bytes[4] = kind;
@@ -45,13 +45,13 @@ fn event(kind: u8, end: u32, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn format_description() -> Vec<u8> {
+pub(super) fn format_description() -> Vec<u8> {
     let mut body = vec![0; 58];
     body[57] = 1;
     event(kind::FORMAT_DESCRIPTION, 100, &body)
 }
 
-fn gtid(end: u32) -> Vec<u8> {
+pub(super) fn gtid(end: u32) -> Vec<u8> {
     let mut body = vec![0; 25];
     body[17] = 1;
     event(kind::GTID, end, &body)
