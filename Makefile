@@ -8,7 +8,7 @@ menu:
 	@echo 'make test    install and start the servers that the tests need, run all tests'
 	@echo 'make bench   measure speed and memory against the server'"'"'s own client; takes some minutes'
 	@echo 'make lint    rustfmt and clippy, as CI runs them'
-	@echo 'make servers only install the test servers (MySQL, MariaDB, S3) into the cache'
+	@echo 'make servers only install the test servers (MySQL, MariaDB, S3, Kafka) into the cache'
 
 demo:
 	@integration/demo/demo
@@ -31,4 +31,4 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 
 servers:
-	@$(SERVER) install mysql mariadb s3
+	@$(SERVER) install mysql mariadb s3 kafka registry

@@ -1,6 +1,7 @@
 //! From a checked pipeline file to a running pipeline: recovery first, then source, sink and the stages between them
 //! (correctness §5 "Recovery"). The only place that starts again after a failure that may go away by itself.
 
+mod committed_up_to;
 mod plan;
 mod recovery;
 
@@ -139,7 +140,7 @@ impl Pipeline {
                 } else {
                     capabilities.before_images
                 },
-                sink_rolls_back: capabilities.recovery == cdc_api::Recovery::Recommit,
+                sink_rolls_back: capabilities.recovery != cdc_api::Recovery::AtLeastOnce,
                 parallelism: self.parallelism,
                 memory_bytes_max: share(limit, SOURCE_SHARE_PERCENT),
                 pipeline: self.spec.pipeline.name.clone(),
@@ -186,11 +187,7 @@ impl Pipeline {
             changes: Changes::start(applier),
             stopped: HashSet::new(),
             policy: BarrierPolicy {
-                interval: self
-                    .spec
-                    .pipeline
-                    .checkpoint_interval
-                    .unwrap_or(capabilities.checkpoint_interval),
+                interval: recovery::checkpoint_interval(&self.spec, &*self.sink),
             },
             on_error: self.spec.pipeline.on_table_error,
             shutdown: self.shutdown.clone(),
@@ -227,6 +224,7 @@ impl Pipeline {
     ) -> SinkContext {
         recovery::sink_context(
             &self.spec,
+            &*self.sink,
             pipeline_uuid,
             next_checkpoint,
             if partitioning == Partitioning::Single { 1 } else { self.parallelism },

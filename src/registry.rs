@@ -5,11 +5,15 @@ use cdc_api::{ConnectorSpec, EventSinkProvider, EventSourceProvider, OptionFault
 use crate::definition::{ConnectorBlock, Connectors};
 
 /// Connectors that this project has, and the features that bring them in.
-const OURS: [(&str, Role); 3] =
-    [("mysql", Role::Source), ("parquet", Role::Sink), ("values", Role::Sink)];
+const OURS: [(&str, Role); 4] = [
+    ("mysql", Role::Source),
+    ("kafka", Role::Sink),
+    ("parquet", Role::Sink),
+    ("values", Role::Sink),
+];
 
 /// Connectors of Flink CDC whose names its users bring along.
-const OTHERS: [(&str, Role); 19] = [
+const OTHERS: [(&str, Role); 18] = [
     ("db2", Role::Source),
     ("mongodb", Role::Source),
     ("oceanbase", Role::Source),
@@ -23,7 +27,6 @@ const OTHERS: [(&str, Role); 19] = [
     ("fluss", Role::Sink),
     ("hudi", Role::Sink),
     ("iceberg", Role::Sink),
-    ("kafka", Role::Sink),
     ("maxcompute", Role::Sink),
     ("mysql", Role::Sink),
     ("oceanbase", Role::Sink),
@@ -36,6 +39,8 @@ pub fn specs() -> Vec<&'static ConnectorSpec> {
     vec![
         #[cfg(feature = "mysql")]
         &cdc_mysql::SPEC,
+        #[cfg(feature = "kafka")]
+        &cdc_kafka::SPEC,
         #[cfg(feature = "parquet")]
         &cdc_parquet::SPEC,
         #[cfg(feature = "values")]
@@ -61,6 +66,8 @@ pub fn source(block: &ConnectorBlock) -> Result<Box<dyn EventSourceProvider>, Ve
 /// As [`source`].
 pub fn sink(block: &ConnectorBlock) -> Result<Box<dyn EventSinkProvider>, Vec<OptionFault>> {
     match block.connector.as_str() {
+        #[cfg(feature = "kafka")]
+        "kafka" => cdc_kafka::provider(&block.options),
         #[cfg(feature = "parquet")]
         "parquet" => cdc_parquet::provider(&block.options),
         #[cfg(feature = "values")]
@@ -140,7 +147,7 @@ mod tests {
 
     #[test]
     fn absent_connectors_are_told_apart() {
-        let why = absence(Role::Sink, "kafka").unwrap();
+        let why = absence(Role::Sink, "doris").unwrap();
         assert!(why.contains("not supported yet"), "{why}");
         assert_eq!(absence(Role::Sink, "kafak"), None);
         for (name, role) in OURS {

@@ -71,6 +71,21 @@ impl CheckpointStore {
         off_thread(move || inner.last()).await
     }
 
+    /// A checkpoint that is still there; the one before the newest is, until the newest is committed.
+    ///
+    /// # Errors
+    /// As [`CheckpointStore::last`].
+    pub async fn find(&self, id: CheckpointId) -> Result<Option<Checkpoint>> {
+        let inner = Arc::clone(&self.inner);
+        off_thread(move || {
+            if !inner.ids(PREPARED)?.contains(&id) {
+                return Ok(None);
+            }
+            inner.read(id).map(Some)
+        })
+        .await
+    }
+
     /// Stores a checkpoint; when this returns it is durable. Storing the same once more is fine.
     ///
     /// # Errors
@@ -96,16 +111,21 @@ impl CheckpointStore {
 impl Inner {
     fn last(&self) -> Result<Option<Last>> {
         let Some(id) = self.ids(PREPARED)?.into_iter().max() else { return Ok(None) };
+        let checkpoint = self.read(id)?;
+        let marker = self.path(id, COMMITTED);
+        let committed =
+            marker.try_exists().map_err(|error| failure("cannot look at", &marker, error))?;
+        Ok(Some(Last { checkpoint, committed }))
+    }
+
+    fn read(&self, id: CheckpointId) -> Result<Checkpoint> {
         let path = self.path(id, PREPARED);
         let bytes = fs::read(&path).map_err(|error| failure("cannot read", &path, error))?;
         let checkpoint = format::decode(&bytes).map_err(|error| unusable(&path, error))?;
         if checkpoint.id != id {
             return Err(misnamed(&path, checkpoint.id));
         }
-        let marker = self.path(id, COMMITTED);
-        let committed =
-            marker.try_exists().map_err(|error| failure("cannot look at", &marker, error))?;
-        Ok(Some(Last { checkpoint, committed }))
+        Ok(checkpoint)
     }
 
     fn prepare(&self, id: CheckpointId, bytes: &[u8]) -> Result<()> {

@@ -1,13 +1,17 @@
 //! What a start finds: the last checkpoint, whether it was committed, and that it fits the pipeline file
 //! (correctness §5).
 
+use std::time::Duration;
+
 use cdc_api::{
     Applied, CheckpointId, Committer, Error, EventSinkProvider, EventSourceProvider,
-    MetadataApplier, Result, SinkContext, SourcePhase, SourceState,
+    MetadataApplier, Recovery, Result, SinkContext, SourcePhase, SourceState,
 };
 
+use super::committed_up_to;
+
 use crate::{
-    checkpoint::{Checkpoint, CheckpointStore},
+    checkpoint::{Checkpoint, CheckpointStore, Last},
     commit::{Barrier, Identity},
     definition::PipelineSpec,
     schema::{Registry, RegistryState},
@@ -31,6 +35,7 @@ pub(super) async fn open_store(spec: &PipelineSpec) -> Result<CheckpointStore> {
 /// The pipeline as its sink sees it.
 pub(super) fn sink_context(
     spec: &PipelineSpec,
+    sink: &dyn EventSinkProvider,
     pipeline_uuid: &str,
     next_checkpoint: CheckpointId,
     writers: usize,
@@ -39,10 +44,17 @@ pub(super) fn sink_context(
     SinkContext {
         pipeline_uuid: pipeline_uuid.to_owned(),
         pipeline: spec.pipeline.name.clone(),
+        source: spec.source.connector.clone(),
+        checkpoint_interval: checkpoint_interval(spec, sink),
         next_checkpoint,
         writers,
         memory_bytes_max,
     }
+}
+
+/// The time between two checkpoints.
+pub(super) fn checkpoint_interval(spec: &PipelineSpec, sink: &dyn EventSinkProvider) -> Duration {
+    spec.pipeline.checkpoint_interval.unwrap_or(sink.capabilities().checkpoint_interval)
 }
 
 /// Reads the last checkpoint, commits it again if that is not recorded, and cleans up behind a crash.
@@ -59,29 +71,49 @@ pub(super) async fn recover(
     };
     let identity =
         Identity { pipeline_uuid: uuid, source: source.fingerprint(), sink: sink.fingerprint() };
-    let context = sink_context(spec, &identity.pipeline_uuid, 0, 1, 0);
+    let context = sink_context(spec, sink, &identity.pipeline_uuid, 0, 1, 0);
     let mut committer = sink.committer(&context).await?;
+    let committed_up_to = sink.capabilities().recovery == Recovery::CommittedUpTo;
     let mut next_id = 0;
-    if let Some(last) = &last {
-        let checkpoint = &last.checkpoint;
-        fits("source", &checkpoint.fingerprints.source, &identity.source)?;
-        fits("sink", &checkpoint.fingerprints.sink, &identity.sink)?;
-        if !last.committed {
-            tracing::info!(
-                checkpoint = checkpoint.id,
-                "the last checkpoint was prepared and not known to be committed: committing it again"
-            );
-            committer.commit(checkpoint.id, &checkpoint.committables).await?;
-            store.committed(checkpoint.id).await?;
-        }
-        tracing::info!(checkpoint = checkpoint.id, "going on from the last checkpoint");
-        next_id = checkpoint.id + 1;
+    let mut checkpoint = None;
+    if let Some(last) = last {
+        let fingerprints = &last.checkpoint.fingerprints;
+        fits("source", &fingerprints.source, &identity.source)?;
+        fits("sink", &fingerprints.sink, &identity.sink)?;
+        // Above one that was never committed, too: its number is not used again for other content.
+        next_id = last.checkpoint.id + 1;
+        let going_on = if committed_up_to {
+            committed_up_to::checkpoint(store, &last, &mut *committer).await?
+        } else {
+            commit_again(store, &last, &mut *committer).await?;
+            last.checkpoint
+        };
+        tracing::info!(checkpoint = going_on.id, "going on from the last checkpoint");
+        checkpoint = Some(going_on);
     }
     committer.clean_up().await?;
     if let Some(highest) = committer.highest_checkpoint().await? {
         next_id = next_id.max(highest + 1);
     }
-    Ok(Recovered { identity, checkpoint: last.map(|last| last.checkpoint), next_id, committer })
+    Ok(Recovered { identity, checkpoint, next_id, committer })
+}
+
+/// A commit that is not recorded is repeated: it finds its own work.
+async fn commit_again(
+    store: &CheckpointStore,
+    last: &Last,
+    committer: &mut dyn Committer,
+) -> Result<()> {
+    let checkpoint = &last.checkpoint;
+    if last.committed {
+        return Ok(());
+    }
+    tracing::info!(
+        checkpoint = checkpoint.id,
+        "the last checkpoint was prepared and not known to be committed: committing it again"
+    );
+    committer.commit(checkpoint.id, &checkpoint.committables).await?;
+    store.committed(checkpoint.id).await
 }
 
 /// Changes that the last checkpoint carries: they come first, whatever had been done of them (correctness §6).

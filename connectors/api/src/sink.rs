@@ -35,6 +35,9 @@ pub enum Partitioning {
 pub enum Recovery {
     /// Commit of the last prepared checkpoint is repeated; it is idempotent by checkpoint id.
     Recommit,
+    /// The target itself knows which checkpoint was committed last ([`Committer::highest_checkpoint`]), since its number
+    /// is part of what is committed: the run goes on from that one. A failed commit is never repeated.
+    CommittedUpTo,
     /// Prepared rows were already visible when they were flushed.
     AtLeastOnce,
 }
@@ -59,6 +62,10 @@ pub struct SinkContext {
     pub pipeline_uuid: String,
     /// The pipeline's name, for labels.
     pub pipeline: String,
+    /// The source connector's name, for targets that say where a row comes from.
+    pub source: String,
+    /// The time between two checkpoints.
+    pub checkpoint_interval: Duration,
     /// The id of the first barrier that writers will see; ids rise by one from there.
     pub next_checkpoint: CheckpointId,
     /// How many writers there will be.
@@ -114,7 +121,9 @@ pub trait SinkWriter: Send {
 /// Makes prepared checkpoints visible. One task owns it; ids rise.
 #[async_trait]
 pub trait Committer: Send {
-    /// Publishes what `checkpoint` staged. Idempotent by id: it is repeated after a crash, and finds its own work.
+    /// Publishes what `checkpoint` staged. Idempotent by id: it is repeated after a crash, and finds its own work. With
+    /// [`Recovery::CommittedUpTo`] it is not: every checkpoint is committed once, an empty one too, and rows that are
+    /// written between a writer's flush and the commit's end belong to the next.
     async fn commit(
         &mut self,
         checkpoint: CheckpointId,

@@ -26,6 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let sink = cdc_parquet::provider(&Options::new(&cdc_parquet::SPEC, values))
         .map_err(|faults| format!("{faults:?}"))?;
     let context = SinkContext {
+        source: "mysql".into(),
+        checkpoint_interval: std::time::Duration::from_secs(60),
         pipeline_uuid: "00000000-0000-4000-8000-000000000000".into(),
         next_checkpoint: 1,
         pipeline: "orders".into(),

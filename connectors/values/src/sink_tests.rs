@@ -43,6 +43,8 @@ fn context() -> SinkContext {
         pipeline_uuid: "u".into(),
         next_checkpoint: 1,
         pipeline: "p".into(),
+        source: "mysql".into(),
+        checkpoint_interval: std::time::Duration::from_secs(3),
         writers: 2,
         memory_bytes_max: 1 << 20,
     }

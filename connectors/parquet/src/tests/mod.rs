@@ -34,6 +34,8 @@ fn context(uuid: &str) -> SinkContext {
         pipeline_uuid: uuid.into(),
         next_checkpoint: 1,
         pipeline: "test".into(),
+        source: "mysql".into(),
+        checkpoint_interval: std::time::Duration::from_secs(3),
         writers: 1,
         memory_bytes_max: 64 << 20,
     }

@@ -1,0 +1,105 @@
+//! Failures of Kafka in words that say who acts.
+
+use cdc_api::{Error, ErrorKind};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use crate::client::Context;
+
+/// An error for a code of librdkafka. `message` says what could not be done, and to what.
+pub(crate) fn of_code(message: impl Into<String>, code: Code) -> Error {
+    let (kind, hint) = remedy(code);
+    let error = Error::new(kind, message).detail(format!("{code:?}: {code}"));
+    if hint.is_empty() { error } else { error.hint(hint) }
+}
+
+/// An error of one call, with what the connections said meanwhile: a client that cannot log in only times out.
+pub(crate) fn of(message: impl Into<String>, error: &KafkaError, context: &Context) -> Error {
+    let code = match error {
+        KafkaError::Transaction(inner) => inner.code(),
+        other => other.rdkafka_error_code().unwrap_or(Code::Unknown),
+    };
+    let silent = matches!(
+        code,
+        Code::OperationTimedOut
+            | Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Unknown
+    );
+    match context.connection_error() {
+        Some((behind, reason)) if silent => {
+            let (kind, hint) = remedy(behind);
+            let error = Error::new(kind, message).detail(reason);
+            if hint.is_empty() { error } else { error.hint(hint) }
+        }
+        _ => match error {
+            KafkaError::Transaction(inner) => {
+                let (kind, hint) = remedy(code);
+                let error = Error::new(kind, message).detail(inner.string());
+                if hint.is_empty() { error } else { error.hint(hint) }
+            }
+            _ => of_code(message, code),
+        },
+    }
+}
+
+/// Who acts, and how.
+fn remedy(code: Code) -> (ErrorKind, &'static str) {
+    use ErrorKind::{Operator, Transient};
+    match code {
+        Code::Authentication | Code::SaslAuthenticationFailed => (
+            Operator,
+            "check properties.sasl.mechanism, properties.sasl.username and properties.sasl.password",
+        ),
+        Code::SSL => (
+            Operator,
+            "check properties.security.protocol, properties.ssl.ca.location and the broker's certificate",
+        ),
+        Code::TopicAuthorizationFailed => (
+            Operator,
+            "allow the user Describe, Write and, for topics that are missing, Create on the topic",
+        ),
+        Code::ClusterAuthorizationFailed => (
+            Operator,
+            "allow the user IdempotentWrite on the cluster, and Create for topics that are missing",
+        ),
+        Code::TransactionalIdAuthorizationFailed => (
+            Operator,
+            "allow the user Describe and Write on the transactional ids that begin with sink.transactional-id-prefix",
+        ),
+        Code::GroupAuthorizationFailed => (
+            Operator,
+            "allow the user Read on the groups that begin with sink.transactional-id-prefix",
+        ),
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => (
+            Operator,
+            "the topic is gone or lost partitions: create it again, or start again with topic.create: true",
+        ),
+        Code::MessageSizeTooLarge => (
+            Operator,
+            "raise max.message.bytes of the topic, message.max.bytes of the broker and properties.max.request.size, or leave the table out",
+        ),
+        Code::InvalidRecord => (
+            Operator,
+            "the topic refuses the record: a compacted topic takes no records without a key",
+        ),
+        Code::InvalidReplicationFactor | Code::InvalidPartitions => {
+            (Operator, "set topic.replication-factor and topic.partitions to what the cluster has")
+        }
+        Code::InvalidTopic => {
+            (Operator, "map the table to another topic with sink.tableId-to-topic.mapping")
+        }
+        Code::PolicyViolation | Code::InvalidConfig => {
+            (Operator, "check topic.config.* and the cluster's policy for new topics")
+        }
+        Code::ProducerFenced | Code::Fenced | Code::InvalidProducerEpoch => (
+            Operator,
+            "another process runs this pipeline (or a copy of its state): stop one of the two",
+        ),
+        Code::InvalidTransactionTimeout => (
+            Operator,
+            "lower properties.transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers",
+        ),
+        Code::UnsupportedFeature => (Operator, "the broker is too old for what is asked of it"),
+        _ => (Transient, ""),
+    }
+}
