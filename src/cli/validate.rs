@@ -50,7 +50,7 @@ pub(super) async fn connect(spec: &PipelineSpec) -> Result<Connected> {
     Ok(Connected { text, is_ok })
 }
 
-/// Counts the tables and checks that the routes are what the engine can do.
+/// Counts the tables, and checks that each has its sink tables and fits its transform.
 async fn tables(
     spec: &PipelineSpec,
     source: &dyn cdc_api::EventSourceProvider,
@@ -60,7 +60,10 @@ async fn tables(
     let (refused, captured): (Vec<_>, Vec<_>) =
         plans.iter().partition(|plan| plan.refused.is_some());
     let ids: Vec<_> = captured.iter().map(|plan| plan.schema.id().clone()).collect();
-    RouteTable::new(spec.route.clone(), spec.pipeline.route_mode).one_to_one(&ids)?;
+    let routes = RouteTable::new(spec.route.clone(), spec.pipeline.route_mode);
+    for id in &ids {
+        routes.sink_tables(id)?;
+    }
     line(text, format_args!("  {} tables to capture", ids.len()));
     for plan in &captured {
         crate::transform::compile(&spec.transform, &plan.schema)?;

@@ -14,8 +14,11 @@ pub async fn plan(spec: PipelineSpec) -> Result<String> {
     let source = registry::source(&spec.source).map_err(super::fault)?;
     let tables = source.plan().await?;
     let routes = RouteTable::new(spec.route.clone(), spec.pipeline.route_mode);
-    let ids: Vec<TableId> = tables.iter().map(|table| table.schema.id().clone()).collect();
-    let sinks = routes.one_to_one(&ids)?;
+    let mut sinks: BTreeMap<TableId, Vec<TableId>> = BTreeMap::new();
+    for table in &tables {
+        let id = table.schema.id();
+        sinks.insert(id.clone(), routes.sink_tables(id)?);
+    }
     let mut text = String::new();
     let refused = tables.iter().filter(|table| table.refused.is_some()).count();
     let rows: u64 = tables.iter().filter_map(|table| table.rows_estimated).sum();
@@ -72,13 +75,14 @@ fn transformed(text: &mut String, program: &cdc_transform::Program) {
     }
 }
 
-fn describe(text: &mut String, table: &TablePlan, sinks: &BTreeMap<TableId, TableId>) {
+fn describe(text: &mut String, table: &TablePlan, sinks: &BTreeMap<TableId, Vec<TableId>>) {
     let id = table.schema.id();
     let _ = match &table.refused {
         Some(reason) => writeln!(text, "\n{id}  NOT CAPTURED: {reason}"),
         None => {
             let rows = table.rows_estimated.map_or_else(|| "?".into(), |rows| rows.to_string());
-            let sink = sinks.get(id).unwrap_or(id);
+            let sinks = sinks.get(id).map(Vec::as_slice).unwrap_or_default();
+            let sink = sinks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             writeln!(
                 text,
                 "\n{id} -> {sink}  ~{rows} rows, chunk key ({})",

@@ -2,8 +2,6 @@
 //!
 //! In: the rules of the pipeline file. Out: for a source table, its sink tables. Names only; rows are moved elsewhere.
 
-use std::collections::BTreeMap;
-
 use cdc_api::{
     Error, Result, TableId,
     pattern::{PatternError, RoutePattern},
@@ -213,9 +211,7 @@ fn expand(pieces: &[Piece], table: &str, groups: &[String]) -> String {
 
 /// All rules of a pipeline.
 ///
-/// The answer may be several sink tables for one source table, and one sink table for several source tables. The engine
-/// of today moves rows one to one: `run` and `validate --connect` refuse both shapes once they know the tables ("merging
-/// tables is not supported yet"), so that a file which needs them never half works.
+/// The answer may be several sink tables for one source table, and one sink table for several source tables.
 #[derive(Debug, Clone, Default)]
 pub struct RouteTable {
     rules: Vec<RouteRule>,
@@ -248,34 +244,6 @@ impl RouteTable {
             sinks.push(table.clone());
         }
         Ok(sinks)
-    }
-
-    /// The one sink table of each source table.
-    ///
-    /// # Errors
-    /// `Config` when two source tables end in one sink table, or one in several.
-    pub fn one_to_one(&self, tables: &[TableId]) -> Result<BTreeMap<TableId, TableId>> {
-        let mut sink_of = BTreeMap::new();
-        let mut source_of: BTreeMap<TableId, &TableId> = BTreeMap::new();
-        for table in tables {
-            let mut sinks = self.sink_tables(table)?;
-            let (Some(sink), true) = (sinks.pop(), sinks.is_empty()) else {
-                let message = format!("table \"{table}\" goes to several sink tables");
-                return Err(Error::config(message).hint(
-                    "copying a table twice is not supported yet; use `route-mode: FIRST_MATCH` or narrower patterns",
-                ));
-            };
-            if let Some(other) =
-                source_of.insert(sink.clone(), table).filter(|other| *other != table)
-            {
-                let message =
-                    format!("tables \"{other}\" and \"{table}\" both go to sink table \"{sink}\"");
-                return Err(Error::config(message)
-                    .hint("merging tables is not supported yet; give each its own sink table"));
-            }
-            sink_of.insert(table.clone(), sink);
-        }
-        Ok(sink_of)
     }
 }
 
@@ -328,24 +296,6 @@ mod tests {
         check(&rules, "shop1.orders", &["all.orders", "copy.orders"]);
         assert_eq!(routes(&rules, RouteMode::FirstMatch, "shop1.orders"), ["all.orders"]);
         check(&[rules[0], rules[0]], "shop1.orders", &["all.orders"]);
-    }
-
-    #[test]
-    fn what_is_not_one_to_one_is_refused() {
-        let table = |rules: &[Written]| {
-            let rules = rules.iter().map(|rule| RouteRule::new(rule.0, rule.1, rule.2).unwrap());
-            RouteTable::new(rules.collect(), RouteMode::AllMatch)
-        };
-        let tables = [TableId::new("a", "x"), TableId::new("b", "x")];
-        let found = table(&[("a.x", "lake.x", None)]).one_to_one(&tables).unwrap();
-        assert_eq!(found[&tables[0]], TableId::new("lake", "x"));
-        assert_eq!(found[&tables[1]], tables[1]);
-        let error = table(&[(r"\.*.x", "lake.x", None)]).one_to_one(&tables).unwrap_err();
-        assert!(error.message().contains("both go to"), "{error}");
-        // A renamed table may also run into one that keeps its name.
-        assert!(table(&[("a.x", "b.x", None)]).one_to_one(&tables).is_err());
-        let twice = [("a.x", "c.x", None), ("a.x", "d.x", None)];
-        assert!(table(&twice).one_to_one(&tables).is_err());
     }
 
     #[track_caller]
