@@ -11,6 +11,8 @@ mod pause;
 #[cfg(test)]
 mod pause_sim;
 mod registry;
+#[cfg(test)]
+mod registry_tests;
 mod widen;
 
 pub(crate) use merge::by_seq;
