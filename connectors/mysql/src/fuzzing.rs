@@ -5,6 +5,7 @@
 //! a finding. Where two ways lead to the same rows (one batch or many, one frame or many, compressed or plain) they are
 //! compared. Compiled for tests, which replay the corpus, and with the feature `fuzzing`; the daemon has none of it.
 
+mod ddl;
 mod log_stream;
 mod packets;
 mod rows;
@@ -12,6 +13,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+pub use ddl::ddl;
 pub use log_stream::{compressed, log_events};
 pub use packets::packets;
 pub use rows::{json, json_diff, result_rows, row_events, table_map};
@@ -20,8 +22,9 @@ pub use rows::{json, json_diff, result_rows, row_events, table_map};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets; the corpus has a folder of each name.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("compressed", compressed),
+    ("ddl", ddl),
     ("json", json),
     ("json_diff", json_diff),
     ("log_events", log_events),

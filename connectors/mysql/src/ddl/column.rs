@@ -175,7 +175,7 @@ fn type_spec(cursor: &mut Cursor<'_>, session: &Session) -> Result<TypeSpec, Fau
 }
 
 fn member(cursor: &mut Cursor<'_>) -> Result<String, Fault> {
-    if let Some(Kind::Bits(bytes, _)) = cursor.peek() {
+    if let Some(Kind::Bits(bytes)) = cursor.peek() {
         let Ok(text) = String::from_utf8(bytes.clone()) else {
             return cursor.fault("a member is not UTF-8");
         };
@@ -377,9 +377,9 @@ pub(super) fn default(cursor: &mut Cursor<'_>) -> Result<DefaultSpec, Fault> {
             cursor.next();
             Ok(DefaultSpec::Number(if negative { format!("-{number}") } else { number }))
         }
-        Some(Kind::Bits(bytes, digits)) => {
+        Some(Kind::Bits(bytes)) => {
             cursor.next();
-            Ok(DefaultSpec::Bits(bytes, digits))
+            Ok(DefaultSpec::Bits(bytes))
         }
         Some(Kind::Text(_)) => Ok(DefaultSpec::Text(cursor.text(true)?)),
         Some(Kind::Word(word))

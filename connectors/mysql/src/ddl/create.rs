@@ -15,7 +15,6 @@ pub(super) fn create(
     if_not_exists: bool,
 ) -> Result<Statement, Fault> {
     let mut options = TableOptions::default();
-    let mut rows_follow = false;
     let like = cursor.take("LIKE")
         || cursor.is_symbol(b'(') && cursor.is_word_at(1, "LIKE") && cursor.symbol(b'(') && {
             cursor.take("LIKE")
@@ -30,12 +29,11 @@ pub(super) fn create(
         }
         match table_options(cursor, &mut options)? {
             Behind::Nothing => {}
-            Behind::Rows => rows_follow = true,
             Behind::Query => body = Body::Select,
         }
         body
     };
-    let create = Create { table, or_replace, if_not_exists, body, options, rows_follow };
+    let create = Create { table, or_replace, if_not_exists, body, options };
     Ok(Statement::Create(Box::new(create)))
 }
 
@@ -167,8 +165,6 @@ pub(super) fn index_parts(cursor: &mut Cursor<'_>) -> Result<Vec<Part>, Fault> {
 /// What stands behind a table's options.
 enum Behind {
     Nothing,
-    /// The server's own form of CREATE TABLE … SELECT.
-    Rows,
     Query,
 }
 
@@ -177,8 +173,9 @@ fn table_options(cursor: &mut Cursor<'_>, options: &mut TableOptions) -> Result<
         if cursor.symbol(b',') {
             continue;
         }
+        // MySQL's own form of CREATE TABLE … SELECT: the columns are all there, the rows follow, and so may more options.
         if cursor.take_all(&["START", "TRANSACTION"]) {
-            return Ok(Behind::Rows);
+            continue;
         }
         if cursor.is_any_word(&["AS", "SELECT", "IGNORE", "REPLACE", "VALUES", "TABLE"])
             || cursor.is_word("WITH") && !cursor.is_word_at(1, "SYSTEM")

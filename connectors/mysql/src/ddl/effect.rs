@@ -7,7 +7,7 @@ use cdc_api::TableId;
 use super::{Definition, OnlineTool, collation};
 use crate::{
     metadata::ColumnMeta,
-    types::{Kind, key_columns},
+    types::{Flavor, Kind, key_columns},
 };
 
 /// What happens to one table.
@@ -126,6 +126,7 @@ pub(super) fn compare(
     before: &Arc<Definition>,
     after: &Arc<Definition>,
     strict: bool,
+    flavor: Flavor,
 ) -> Alteration {
     let old: HashMap<u32, &ColumnMeta> =
         before.ids.iter().copied().zip(&before.meta.columns).collect();
@@ -133,7 +134,7 @@ pub(super) fn compare(
     for (&id, column) in after.ids.iter().zip(&after.meta.columns) {
         match old.get(&id) {
             None => {
-                let fill = fill(column);
+                let fill = fill(column, flavor);
                 if fill == Fill::Computed {
                     values.push(ValueChange::Computed(id));
                 }
@@ -177,18 +178,13 @@ pub(super) fn key_ids(table: &Definition) -> Vec<Option<u32>> {
     key(table).into_iter().map(|part| part.0).collect()
 }
 
-fn fill(column: &ColumnMeta) -> Fill {
+fn fill(column: &ColumnMeta, flavor: Flavor) -> Fill {
     let extra = column.extra.to_ascii_lowercase();
     let default = column.default.as_deref();
-    let expression = extra.contains("default_generated")
-        // MariaDB prints constants as quoted text, numbers and bits.
-        || default.is_some_and(|text| {
-            text.ends_with(')') && !text.starts_with('\'')
-                && matches!(column.collation, None | Some(_))
-                && !extra.contains("default_literal")
-                && text.contains('(')
-                && is_maria_expression(text)
-        });
+    let expression = match flavor {
+        Flavor::MySql => extra.contains("default_generated"),
+        Flavor::MariaDb => default.is_some_and(|text| !is_maria_constant(text)),
+    };
     if extra.contains("auto_increment")
         || extra.contains(" generated")
         || expression
@@ -203,10 +199,16 @@ fn fill(column: &ColumnMeta) -> Fill {
     }
 }
 
-/// A call or parenthesised expression, which in MariaDB no constant looks like; MySQL marks its expressions.
-fn is_maria_expression(text: &str) -> bool {
-    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    text.get(name.len()..).is_some_and(|rest| rest.starts_with('('))
+/// MySQL marks the defaults that are expressions. MariaDB does not, but prints constants as one number, one literal in
+/// quotes or NULL, and nothing else so. What only looks like an expression is called computed, which is no harm.
+fn is_maria_constant(text: &str) -> bool {
+    let quoted = |text: &str| {
+        let inner = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+        // A quote within is doubled; a single one is the end of a literal with more behind it.
+        inner.is_some_and(|inner| !inner.replace("''", "").contains('\''))
+    };
+    let number = text.parse::<f64>().is_ok_and(f64::is_finite);
+    text == "NULL" || number || quoted(text) || text.strip_prefix('b').is_some_and(quoted)
 }
 
 fn holds_text(was: &ColumnMeta, column: &ColumnMeta) -> bool {

@@ -16,8 +16,8 @@ pub(super) enum Kind {
     Quoted(String),
     /// A string literal, unescaped.
     Text(String),
-    /// `x'…'`, `0x…`, `b'…'`, `0b…` as bytes, with the number of binary digits if it was written so.
-    Bits(Vec<u8>, Option<usize>),
+    /// `x'…'`, `0x…`, `b'…'`, `0b…` as bytes.
+    Bits(Vec<u8>),
     /// A number without sign, as written.
     Number(String),
     Symbol(u8),
@@ -211,12 +211,12 @@ impl<'a> Lexer<'a> {
                 return Ok((self.number(), false));
             }
             if let Some(hex) = word.strip_prefix(b"0x").filter(|hex| is_all(hex, 16)) {
-                let kind = Kind::Bits(from_digits(hex, 4), None);
+                let kind = Kind::Bits(from_digits(hex, 4));
                 self.at += end;
                 return Ok((kind, false));
             }
             if let Some(bits) = word.strip_prefix(b"0b").filter(|bits| is_all(bits, 2)) {
-                let kind = Kind::Bits(from_digits(bits, 1), Some(bits.len()));
+                let kind = Kind::Bits(from_digits(bits, 1));
                 self.at += end;
                 return Ok((kind, false));
             }
@@ -236,8 +236,7 @@ impl<'a> Lexer<'a> {
                     if !is_all(digits.as_bytes(), radix) && !digits.is_empty() {
                         return Err(Fault::new(at, "a bit literal has other digits"));
                     }
-                    let count = (bits == b'b').then_some(digits.len());
-                    return Ok((Kind::Bits(from_digits(digits.as_bytes(), width), count), false));
+                    return Ok((Kind::Bits(from_digits(digits.as_bytes(), width)), false));
                 }
                 _ => {}
             }
@@ -363,11 +362,7 @@ mod tests {
         check("1.50 .5 1e5 2E-3", &["1.50", ".5", "1e5", "2E-3"].map(|n| Kind::Number(n.into())));
         check(
             "x'0aF' 0b101 N'é'",
-            &[
-                Kind::Bits(vec![0, 0xaf], None),
-                Kind::Bits(vec![5], Some(3)),
-                Kind::Text("é".into()),
-            ],
+            &[Kind::Bits(vec![0, 0xaf]), Kind::Bits(vec![5]), Kind::Text("é".into())],
         );
         check(r"'a''b\'\n\%'", &[Kind::Text("a'b'\n\\%".into())]);
         check("`a``b` -- x\n# y\n/* /* */ z;tail", &[Kind::Quoted("a`b".into()), word("z")]);

@@ -3,10 +3,8 @@
 use super::statement::DefaultSpec;
 use crate::{metadata::ColumnMeta, types::Flavor};
 
-/// Prints a default. `column` has its type already. None in `Ok`: the column has no default that is printed.
-///
-/// # Errors
-/// The spelling that this server would print is not known; the value is still given, as it was written.
+/// Prints a default. `column` has its type already. None: the column has no default that is printed. What this server would
+/// print otherwise in a way that is not known is given as it was written.
 pub(super) fn printed(
     default: &DefaultSpec,
     column: &ColumnMeta,
@@ -18,17 +16,17 @@ pub(super) fn printed(
         DefaultSpec::Null => return none(column, flavor),
         DefaultSpec::Now(digits) => now(*digits, maria),
         DefaultSpec::Expression(text) => text.clone(),
-        DefaultSpec::Bits(bytes, digits) if kind == "bit" => bit(bytes, *digits),
-        DefaultSpec::Bits(bytes, _) if is_number(kind) => {
+        DefaultSpec::Bits(bytes) if kind == "bit" => bit(bytes),
+        DefaultSpec::Bits(bytes) if is_number(kind) => {
             let number = bytes.iter().fold(0u128, |n, byte| n << 8 | u128::from(*byte));
             number_of(&number.to_string(), column)
         }
-        DefaultSpec::Bits(bytes, _) => string(bytes, column, maria),
+        DefaultSpec::Bits(bytes) => string(bytes, column, maria),
         DefaultSpec::Number(number) if kind == "bit" => {
             let value: u64 = number.parse().unwrap_or_default();
             format!("b'{value:b}'")
         }
-        DefaultSpec::Text(text) if kind == "bit" => bit(text.as_bytes(), None),
+        DefaultSpec::Text(text) if kind == "bit" => bit(text.as_bytes()),
         DefaultSpec::Number(text) | DefaultSpec::Text(text) => {
             if is_number(kind) {
                 number_of(text.trim(), column)
@@ -74,8 +72,7 @@ fn is_number(kind: &str) -> bool {
     )
 }
 
-fn bit(bytes: &[u8], digits: Option<usize>) -> String {
-    let _ = digits;
+fn bit(bytes: &[u8]) -> String {
     let number = bytes.iter().fold(0u64, |n, byte| n << 8 | u64::from(*byte));
     format!("b'{number:b}'")
 }
@@ -276,7 +273,7 @@ mod tests {
         check("int", Text("007".into()), "7", "7");
         check("decimal(5,2)", Number("-1.5".into()), "-1.50", "-1.50");
         check("decimal(5,2)", Number("9.999".into()), "10.00", "10.00");
-        check("bit(5)", Bits(vec![5], Some(3)), "b'101'", "b'101'");
+        check("bit(5)", Bits(vec![5]), "b'101'", "b'101'");
         check("varchar(9)", Text("it's".into()), "it's", "'it''s'");
         check("date", Text("2020-1-2".into()), "2020-01-02", "'2020-01-02'");
         check("int(4) unsigned zerofill", Number("7".into()), "0007", "0007");

@@ -31,8 +31,6 @@ pub(super) struct Create {
     pub(super) if_not_exists: bool,
     pub(super) body: Body,
     pub(super) options: TableOptions,
-    /// Rows follow in the same transaction.
-    pub(super) rows_follow: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +83,7 @@ pub(super) enum DefaultSpec {
     Null,
     Number(String),
     Text(String),
-    Bits(Vec<u8>, Option<usize>),
+    Bits(Vec<u8>),
     /// CURRENT_TIMESTAMP and its like, with its digits.
     Now(u64),
     Expression(String),

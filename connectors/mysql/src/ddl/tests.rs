@@ -150,6 +150,50 @@ fn values_that_change_without_row_events_are_named() {
     );
 }
 
+/// What older rows have in a column that is added.
+fn fill(flavor: Flavor, column: &str) -> Fill {
+    let mut tracker = tracker(flavor);
+    run(&mut tracker, T);
+    let outcome = run(&mut tracker, &format!("ALTER TABLE t ADD x {column}"));
+    match &outcome.effects[..] {
+        [Effect::Altered(change)] => change.added[0].fill,
+        other => panic!("{column}: {other:?}"),
+    }
+}
+
+#[test]
+fn constants_and_expressions_fill_older_rows() {
+    let both = |column: &str, want: Fill| {
+        assert_eq!(fill(Flavor::MySql, column), want, "MySQL: {column}");
+        assert_eq!(fill(Flavor::MariaDb, column), want, "MariaDB: {column}");
+    };
+    both("INT", Fill::Null);
+    both("INT NOT NULL", Fill::Zero);
+    both("DECIMAL(5,2) DEFAULT -1.5", Fill::Default);
+    both("DOUBLE DEFAULT 1e30", Fill::Default);
+    both("BIT(3) DEFAULT b'101'", Fill::Default);
+    both("VARCHAR(20) DEFAULT 'abs(1)'", Fill::Default);
+    both("VARCHAR(20) DEFAULT 'it''s'", Fill::Default);
+    both("VARBINARY(20) DEFAULT ''", Fill::Default);
+    both("INT DEFAULT (1 + 2)", Fill::Computed);
+    both("INT DEFAULT (abs(1) + a)", Fill::Computed);
+    both("VARCHAR(20) DEFAULT (concat('a', 'b'))", Fill::Computed);
+    both("DATETIME DEFAULT CURRENT_TIMESTAMP", Fill::Computed);
+    both("INT AS (a + 1)", Fill::Computed);
+}
+
+#[test]
+fn widths_that_no_server_accepts_are_doubt() {
+    check(&[T, "ALTER TABLE t ADD x INT(70000) ZEROFILL DEFAULT 7"], &["doubt true"], "-");
+    check(&["CREATE TABLE t (x FLOAT(1,4000000000) DEFAULT 1e1)"], &["doubt true"], "-");
+    check(&["CREATE TABLE t (x DECIMAL(9,4000000000) DEFAULT 1)"], &["doubt true"], "-");
+    check(
+        &["CREATE TABLE t (x VECTOR(18446744073709551615))"],
+        &["created t"],
+        "0:x vector(18446744073709551615)? []",
+    );
+}
+
 #[test]
 fn tables_come_and_go() {
     check(&[T, "TRUNCATE t"], &["truncated t"], "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]");
@@ -169,6 +213,16 @@ fn tables_come_and_go() {
     check(&[T, "CREATE OR REPLACE TABLE t (x INT)"], &["replaced t"], "0:x int? []");
     check(&[T, "RENAME TABLE t TO other.t"], &["renamed t t"], "-");
     check(&["CREATE TABLE t LIKE other.u"], &["doubt true"], "-");
+}
+
+#[test]
+fn options_behind_start_transaction_count() {
+    // MySQL logs CREATE TABLE … SELECT so.
+    let mut tracker = tracker(Flavor::MySql);
+    run(&mut tracker, "CREATE TABLE t (a INT) START TRANSACTION COMMENT='c' COLLATE=latin1_bin");
+    let table = tracker.get(&TableId::new("shop", "t")).unwrap();
+    assert_eq!(table.meta.comment, "c");
+    assert_eq!(table.collation.as_deref(), Some("latin1_bin"));
 }
 
 #[test]

@@ -310,7 +310,7 @@ impl Run<'_> {
         after.meta.id = id.clone();
         let after = Arc::new(after);
         let strict = self.session.has_mode(mode::STRICT) && !ignore;
-        let mut change = effect::compare(&before, &after, strict);
+        let mut change = effect::compare(&before, &after, strict, self.session.dialect.flavor);
         if ignore {
             change.values.push(ValueChange::Ignore);
         }
@@ -350,7 +350,10 @@ impl Run<'_> {
                         continue;
                     };
                     let values = vec![ValueChange::Exchanged(id.clone())];
-                    let change = Alteration { values, ..effect::compare(&table, &table, true) };
+                    let change = Alteration {
+                        values,
+                        ..effect::compare(&table, &table, true, self.session.dialect.flavor)
+                    };
                     self.effect(&other, Effect::Altered(Box::new(change)));
                 }
                 Clause::ConvertTable(other) => {
@@ -408,7 +411,7 @@ impl Run<'_> {
         self.put(Arc::clone(&after));
         let effect = if effect::key_ids(&before) == effect::key_ids(&after) {
             let strict = self.session.has_mode(mode::STRICT);
-            let change = effect::compare(&before, &after, strict);
+            let change = effect::compare(&before, &after, strict, self.session.dialect.flavor);
             Effect::Altered(Box::new(Alteration { online: Some(tool), ..change }))
         } else {
             Effect::Replaced { before, after }

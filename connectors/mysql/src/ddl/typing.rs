@@ -9,6 +9,9 @@ use crate::{
     types::{Flavor, spell_members},
 };
 
+/// Digits, decimals and widths of numbers; the servers allow no more.
+const NUMBER_WIDTH_MAX: u64 = 255;
+
 /// Describes a column. `base` is the table's collation; `first_timestamp`: no other TIMESTAMP stands before it.
 ///
 /// # Errors
@@ -137,6 +140,14 @@ fn typed(ty: &TypeSpec, base: Option<&str>, session: &Session) -> Result<ColumnM
         comment: String::new(),
     };
     let first = ty.arguments.first().copied();
+    let is_numeric = matches!(
+        ty.name.as_str(),
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "float" | "double"
+    );
+    // Defaults are padded to these widths, so a number that no server accepts must not get so far.
+    if is_numeric && ty.arguments.iter().any(|argument| *argument > NUMBER_WIDTH_MAX) {
+        return Err(format!("{:?} is no width of {}", ty.arguments, ty.name));
+    }
     match ty.name.as_str() {
         "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => {
             integer(&mut column, ty, session);
@@ -182,7 +193,7 @@ fn typed(ty: &TypeSpec, base: Option<&str>, session: &Session) -> Result<ColumnM
         "vector" => {
             let dimensions = first.unwrap_or(2048);
             column.column_type = format!("vector({dimensions})");
-            column.length = Some(dimensions * 4);
+            column.length = Some(dimensions.saturating_mul(4));
         }
         _ => {}
     }
