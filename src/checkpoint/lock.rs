@@ -11,7 +11,15 @@ use cdc_api::{Error, Result};
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+/// A child that is between `fork` and `exec` has the open file too, and closing ours alone would leave the lock to it.
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // What fails here is released by the end of the process.
+        let _ = self.file.unlock();
+    }
 }
 
 impl FolderLock {
@@ -40,7 +48,7 @@ impl FolderLock {
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         noted.map_err(failed)?;
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock { file })
     }
 }
 
@@ -54,4 +62,20 @@ fn held(folder: &Path, file: &mut File) -> Error {
     Error::operator(format!("the state folder \"{}\" is in use", folder.display()))
         .detail(format!("{holder} holds it"))
         .hint("let one process run a pipeline: stop that one, or give this pipeline its own `checkpoint.storage`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_lock_is_free_though_a_child_has_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        // The same open file, as a child has it between `fork` and `exec`.
+        let _copy = lock.file.try_clone().unwrap();
+        assert!(FolderLock::take(folder.path()).is_err(), "held while it lives");
+        drop(lock);
+        FolderLock::take(folder.path()).unwrap();
+    }
 }
