@@ -1,7 +1,7 @@
 //! How fast recorded binlog events become Arrow: `cargo bench -p cdc-mysql`. Bytes are those of the log, CRC32 verified.
 //! Set beside the goals by `make bench`; what was measured, and the profile, stand in `integration/bench/RESULTS.md`.
 
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, io::Read, time::Duration};
 
 use cdc_api::TableId;
 use cdc_mysql::{
@@ -14,6 +14,7 @@ use criterion::{
     Criterion, Throughput, criterion_group, criterion_main,
     measurement::{Measurement, ValueFormatter, WallTime},
 };
+use flate2::read::GzDecoder;
 
 /// As the daemon has it: buffers of many sizes come and go with each frame.
 #[global_allocator]
@@ -160,20 +161,22 @@ fn decoder(criterion: &mut Criterion<CpuTime>) {
         (
             "orders, bulk",
             "rows",
-            include_bytes!("recorded/orders.binlog"),
+            include_bytes!("recorded/orders.binlog.gz"),
             named("orders", &ORDERS),
         ),
-        ("10 columns, bulk", "cells", include_bytes!("recorded/mixed10.binlog"), mixed(10)),
-        ("300 columns, bulk", "cells", include_bytes!("recorded/mixed300.binlog"), mixed(300)),
+        ("10 columns, bulk", "cells", include_bytes!("recorded/mixed10.binlog.gz"), mixed(10)),
+        ("300 columns, bulk", "cells", include_bytes!("recorded/mixed300.binlog.gz"), mixed(300)),
         (
             "single rows",
             "transactions",
-            include_bytes!("recorded/single.binlog"),
+            include_bytes!("recorded/single.binlog.gz"),
             named("single", &SINGLE),
         ),
     ];
     for (name, counted, file, meta) in recordings {
-        let events = events(file).expect("a whole binlog file");
+        let mut recording = Vec::new();
+        GzDecoder::new(file).read_to_end(&mut recording).expect("a packed file");
+        let events = events(&recording).expect("a whole binlog file");
         let columns = meta.columns.len() as u64;
         let mut replay = replay(meta);
         let once = run(&mut replay, &events);

@@ -1,9 +1,10 @@
 """Records the binlogs that `decoder.rs` measures, from a real MySQL: `python3 connectors/mysql/benches/record.py`.
 
-Each recording is one whole binlog file of the server (with its magic number): bulk inserts of the orders table, bulk
+Each recording is one whole binlog file of the server (with its magic number), packed: bulk inserts of the orders table, bulk
 inserts of the same ten column types once and thirty times over, and transactions of one row each. All with CRC32.
 """
 
+import gzip
 import pathlib
 import sys
 
@@ -31,7 +32,7 @@ def main():
         rows = {
             "orders": lambda: database.fill("bench.orders", bench.ORDERS_ROW, 0, 1000, 1000, True),
             "mixed10": lambda: database.fill("bench.mixed10", "n, " + ", ".join(VALUES), 0, 1000, 1000, True),
-            "mixed300": lambda: database.fill("bench.mixed300", "n, " + ", ".join(VALUES * 30), 0, 40, 100, True),
+            "mixed300": lambda: database.fill("bench.mixed300", "n, " + ", ".join(VALUES * 30), 0, 320, 1000, True),
             "single": lambda: database.sql(
                 "USE bench;" + "".join(f"INSERT INTO single VALUES ({n}, {n % 7}, 'value {n}');" for n in range(200))),
         }
@@ -43,8 +44,9 @@ def main():
             # A file that is still written to is marked as such in its first event, which then fails its CRC32.
             database.sql("FLUSH BINARY LOGS")
             recorded = (folder / file).read_bytes()
-            (HERE / f"recorded/{name}.binlog").write_bytes(recorded)
-            print(f"{name}: {len(recorded)} bytes")
+            packed = gzip.compress(recorded, 9, mtime=0)
+            (HERE / f"recorded/{name}.binlog.gz").write_bytes(packed)
+            print(f"{name}: {len(recorded)} bytes, packed {len(packed)}")
     finally:
         database.stop()
 
