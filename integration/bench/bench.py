@@ -4,7 +4,7 @@ Starts a private server, loads two tables, and prints each number as the median 
 ratios or per CPU-second, so they mean the same on any machine; the number of cores is printed with them.
 
 Environment: BENCH_SERVER=mysql (default) or mariadb, BENCH_RUNS=3, BENCH_ROWS=1000000, BENCH_ONLY (some of snapshot,
-start, bulk, single, latency, ddl, tables, decoder), CDC_CLI_BIN (default: the release build of this repository). Nothing but Python's own library is used.
+start, bulk, single, latency, ddl, tables, kafka, decoder), CDC_CLI_BIN (default: the release build of this repository). Nothing but Python's own library is used.
 """
 
 import datetime
@@ -18,6 +18,8 @@ import sys
 import tempfile
 import threading
 import time
+
+import kafka
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = ROOT / "integration/servers/server"
@@ -378,6 +380,15 @@ class Bench:
         show("idle CPU, percent of a core", statistics.median(idle), 1.0, "at most")
 
 
+def into_kafka(bench, target):
+    broker = kafka.Broker(SERVER)
+    try:
+        tool = kafka.load(ROOT, target)
+        kafka.KafkaBench(bench, SERVER, broker, tool, (ROWS, RUNS, LATENCY_ROWS), show).run()
+    finally:
+        broker.stop()
+
+
 def decoder():
     """The decoder alone, on recorded events: criterion prints its own lines, throughput in CPU time."""
     command = ["cargo", "bench", "--package", "cdc-mysql", "--bench", "decoder", "--", "--noplot"]
@@ -417,6 +428,7 @@ def main():
                 "single": lambda: bench.drain("single-row transactions", ROWS // 10 * 2, 300_000, bench.single_inserts),
                 "ddl": bench.definitions,
                 "tables": bench.many_tables,
+                "kafka": lambda: into_kafka(bench, target),
                 "decoder": decoder,
             }
             for part in os.environ.get("BENCH_ONLY", ",".join(parts)).split(","):
