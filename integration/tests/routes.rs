@@ -224,13 +224,18 @@ async fn a_value_that_does_not_fit_stops_its_table() -> Outcome {
     let lake = folder.lake().join(&database).join("t");
     wait_until("the second row", DEADLINE, async || Ok(LakeTable::read(&lake)?.rows.len() == 2))
         .await?;
-    sql.run_all(&["INSERT INTO t VALUES (3, 70000)", "INSERT INTO good VALUES (1)"]).await?;
+    // One statement, one batch: what stands ahead of the value still goes.
+    sql.run_all(&[
+        "INSERT INTO t VALUES (3, 3), (4, 4), (5, 70000), (6, 6)",
+        "INSERT INTO good VALUES (1)",
+    ])
+    .await?;
     let stopped = format!("table quarantined, the others go on table={database}.t");
     let line = daemon.wait_for_log(&stopped, DEADLINE).await?;
-    assert!(line.contains("`id` = 3"), "{line}");
+    assert!(line.contains("`id` = 5"), "{line}");
     let expected = table_content(server, &database, "good").await?;
     wait_until_merged(&expected, &folder.lake().join(&database).join("good")).await?;
     daemon.stop(DEADLINE).await?.expect_code(0)?;
-    assert_eq!(LakeTable::read(&lake)?.rows.len(), 2);
+    assert_eq!(LakeTable::read(&lake)?.rows.len(), 4);
     Ok(())
 }

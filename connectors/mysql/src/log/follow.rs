@@ -73,7 +73,8 @@ impl Follower {
         catalog: &Catalog,
         collations: &[(String, String)],
     ) -> Self {
-        let mut tracker = Tracker::new(ddl::Session::of_server(binder.info()));
+        let mut tracker = Tracker::new(ddl::Session::of_server(binder.info()))
+            .following_online_changes(binder.config().online_changes);
         for (database, collation) in collations {
             tracker.put_database(database, collation);
         }
