@@ -339,7 +339,7 @@ async fn corpus(kind: ServerKind) -> Outcome {
     }
     assert!(refused.is_empty(), "{} refused:\n{}", refused.len(), refused.join("\n"));
     assert!(found.is_empty(), "{} of {count} differ:\n{}", found.len(), found.join("\n"));
-    assert!(count > 220, "the corpus has {count} statements");
+    assert!(count > 320, "the corpus has {count} statements");
     Ok(())
 }
 
