@@ -5,6 +5,8 @@ use cdc_integration::{Outcome, Random, Sql};
 
 /// Names that columns may have.
 const NAMES: u64 = 12;
+/// More indexes than this are not added.
+const INDEXES_MAX: usize = 8;
 /// One clause in so many is not looked at twice.
 const HARSH_ONE_IN: u64 = 12;
 
@@ -220,8 +222,8 @@ impl<'s> Plan<'s> {
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 
-    fn clause(&mut self, random: &mut Random, names: &mut u64) -> Option<String> {
-        *names = random.below(1 << 40);
+    fn clause(&mut self, random: &mut Random) -> Option<String> {
+        let names = random.below(1 << 40);
         Some(match random.below(20) {
             0..=3 if self.shape.columns.len() < 9 => {
                 let name = self.take_fresh(random)?;
@@ -250,11 +252,12 @@ impl<'s> Plan<'s> {
                 let (column, to) = (self.take(random, |_| true)?, self.take_fresh(random)?);
                 format!("RENAME COLUMN {} TO {to}", column.name)
             }
-            12 => {
-                let name = format!("u{names}");
-                format!("ADD UNIQUE {name} ({})", self.parts(random, false)?)
+            12 if self.shape.indexes.len() < INDEXES_MAX => {
+                format!("ADD UNIQUE u{names} ({})", self.parts(random, false)?)
             }
-            13 => format!("ADD INDEX ({})", self.parts(random, false)?),
+            13 if self.shape.indexes.len() < INDEXES_MAX => {
+                format!("ADD INDEX ({})", self.parts(random, false)?)
+            }
             14 if !self.indexes.is_empty() => {
                 let at = random.below(self.indexes.len() as u64) as usize;
                 format!("DROP INDEX `{}`", self.indexes.remove(at))
@@ -267,7 +270,9 @@ impl<'s> Plan<'s> {
                 self.has_primary = false;
                 "DROP PRIMARY KEY".into()
             }
-            16 => format!("ADD PRIMARY KEY ({})", self.parts(random, true)?),
+            16 if !self.shape.columns.iter().any(|column| column.primary) => {
+                format!("ADD PRIMARY KEY ({})", self.parts(random, true)?)
+            }
             17 => {
                 let column =
                     self.take(random, |column| !matches!(column.kind, Kind::Long | Kind::Json))?;
@@ -293,7 +298,7 @@ pub(crate) fn statement(random: &mut Random, shape: &Shape) -> String {
         let charset = pick(random, &["latin1", "utf8mb4", "utf8mb3"]).copied().unwrap_or("latin1");
         return format!("ALTER TABLE r CONVERT TO CHARACTER SET {charset}");
     }
-    let (mut plan, mut names) = (Plan::new(shape), 0);
+    let mut plan = Plan::new(shape);
     let mut clauses = Vec::new();
     let count = 1 + random.below(3) as usize;
     for _ in 0..count * 4 {
@@ -303,7 +308,7 @@ pub(crate) fn statement(random: &mut Random, shape: &Shape) -> String {
         if random.below(HARSH_ONE_IN) == 0 {
             clauses.push(harsh(random));
         } else {
-            clauses.extend(plan.clause(random, &mut names));
+            clauses.extend(plan.clause(random));
         }
     }
     if clauses.is_empty() {
