@@ -329,6 +329,8 @@ impl Ingest {
     ) -> Result<()> {
         for (change, outcome) in applied {
             let table = change.change.table();
+            // Of this change, not of one that came in the meantime and waits.
+            let mut schema = change.change.after().cloned();
             match outcome {
                 Ok(Applied::Done) => {
                     let kinds = change.kinds.join(", ");
@@ -336,7 +338,8 @@ impl Ingest {
                     self.status.update(|status| status.schema_changes += 1);
                 }
                 Ok(Applied::Unsupported(why)) => {
-                    let _ = self.registry.reject(&change.change, &why)?;
+                    let kept = self.registry.reject(&change.change, &why)?;
+                    schema = kept.or_else(|| self.registry.sink_schema(table).cloned());
                     self.status.update(|status| status.schema_changes_unsupported += 1);
                 }
                 // The sink cannot take this table; the tables that feed it stop.
@@ -346,8 +349,7 @@ impl Ingest {
                     }
                 }
             }
-            let is_gone = matches!(change.change, SchemaChange::Drop(_));
-            if let Some(schema) = self.registry.sink_schema(table).filter(|_| !is_gone).cloned() {
+            if let Some(schema) = schema {
                 self.writers.schema(&schema).await?;
             }
         }

@@ -42,7 +42,7 @@ const CASES: &[Case] = &[
             "rename /* gh-ost */ table gh to _gh_del, _gh_gho to gh",
             "drop /* gh-ost */ table if exists _gh_ghc",
             "INSERT INTO gh VALUES (4, 'after', 4)",
-            "UPDATE gh SET c = 5 WHERE id < 3",
+            "UPDATE gh SET c = 5",
         ],
         anew: false,
     },
@@ -268,7 +268,8 @@ async fn a_key_that_changes_under_a_running_copy_begins_anew() -> Outcome {
                 sql.run(&format!("INSERT INTO {table} VALUES {insert}")).await?;
             }
         }
-        let mut daemon = Daemon::run(&pipeline.file)?;
+        let arguments: [&std::ffi::OsStr; 2] = ["run".as_ref(), pipeline.file.as_os_str()];
+        let mut daemon = Daemon::start(&arguments, &[("RUST_LOG", "info,cdc_cli=debug")])?;
         daemon.wait_for_log("committed", DEADLINE).await?;
         for (table, change) in CHANGES {
             sql.run(change).await?;

@@ -243,7 +243,7 @@ fn attribute(cursor: &mut Cursor<'_>, column: &mut ColumnSpec) -> Result<bool, F
     } else if cursor.is_word("CONSTRAINT") || cursor.is_word("CHECK") {
         check(cursor)?;
     } else if cursor.take_all(&["WITHOUT", "SYSTEM", "VERSIONING"]) {
-        column.unversioned = true;
+        // It says something in a table with versions only, and such tables are refused.
     } else if cursor.take_all(&["WITH", "SYSTEM", "VERSIONING"])
         || cursor.take_all(&["NOT", "SECONDARY"])
     {

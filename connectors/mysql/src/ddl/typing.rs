@@ -61,9 +61,6 @@ pub(super) fn described(
     if spec.row_bound {
         extra.push("STORED GENERATED".into());
     }
-    if spec.unversioned {
-        extra.push("WITHOUT SYSTEM VERSIONING".into());
-    }
     if spec.invisible {
         extra.push("INVISIBLE".into());
     }
