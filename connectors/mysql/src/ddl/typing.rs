@@ -88,11 +88,19 @@ pub(super) fn set_default(column: &mut ColumnMeta, default: &DefaultSpec, flavor
     }
 }
 
-/// Takes a column's default away; MariaDB writes the NULL that is left.
+/// Takes a column's default away. MariaDB writes the NULL that is left, and takes ON UPDATE along; MySQL keeps that, and
+/// the mark of the default that was beside it.
 pub(super) fn drop_default(column: &mut ColumnMeta, flavor: Flavor) {
     let is_null = flavor == Flavor::MariaDb && column.nullable;
     column.default = is_null.then(|| "NULL".to_owned());
-    column.extra = column.extra.replacen("DEFAULT_GENERATED", "", 1).trim().to_owned();
+    let separator = separator(flavor);
+    let updates = column.extra.to_ascii_lowercase().contains("on update");
+    if flavor == Flavor::MariaDb && updates {
+        let words = column.extra.split(separator).filter(|word| !word.starts_with("on update"));
+        column.extra = words.collect::<Vec<_>>().join(separator);
+    } else if !updates {
+        column.extra = column.extra.replacen("DEFAULT_GENERATED", "", 1).trim().to_owned();
+    }
 }
 
 /// Shows or hides a column.
