@@ -58,6 +58,15 @@ pub(crate) struct Ingest {
     pub(crate) next_seq: u64,
 }
 
+/// A batch behind transforms and routes.
+struct Brought {
+    /// How many of the source's rows are in it.
+    rows: usize,
+    routed: Vec<ChangeBatch>,
+    /// Why the rest is not.
+    failure: Option<Error>,
+}
+
 /// What the loop knows between two events.
 struct Turn {
     /// The last event left the source at a transaction boundary.
@@ -166,22 +175,12 @@ impl Ingest {
             if self.stopped.contains(batch.schema.id()) {
                 continue;
             }
-            let (rows, is_copied) = (batch.len() as u64, matches!(batch.ops, Ops::All(Op::Read)));
-            let batch = ChangeBatch { first_seq, ..batch };
-            let routed = match self.transforms.rows(batch).and_then(|batch| match batch {
-                Some(batch) => self.registry.route(batch),
-                None => Ok(Vec::new()),
-            }) {
-                Ok(routed) => routed,
-                Err(error) => {
-                    self.stop_table(error)?;
-                    continue;
-                }
-            };
+            let is_copied = matches!(batch.ops, Ops::All(Op::Read));
+            let Brought { rows, routed, failure } = self.bring(ChangeBatch { first_seq, ..batch });
             if is_copied {
-                copied += rows;
+                copied += rows as u64;
             } else {
-                changes += rows;
+                changes += rows as u64;
             }
             for batch in routed {
                 if self.registry.is_merged(batch.schema.id()) {
@@ -189,6 +188,9 @@ impl Ingest {
                 } else {
                     self.write(batch).await?;
                 }
+            }
+            if let Some(error) = failure {
+                self.stop_table(error)?;
             }
         }
         for batches in merged.into_values() {
@@ -202,6 +204,43 @@ impl Ingest {
             status.held_bytes = self.pause.held_bytes();
         });
         Ok(())
+    }
+
+    /// A batch as its sink tables take it. Where a row has no form there, the rows ahead of it go on.
+    fn bring(&self, batch: ChangeBatch) -> Brought {
+        match self.through(batch.clone()) {
+            Ok(routed) => Brought { rows: batch.len(), routed, failure: None },
+            Err(error) if error.table().is_some() => {
+                let (rows, routed) = self.ahead_of_failure(&batch);
+                Brought { rows, routed, failure: Some(error) }
+            }
+            Err(error) => Brought { rows: 0, routed: Vec::new(), failure: Some(error) },
+        }
+    }
+
+    fn through(&self, batch: ChangeBatch) -> Result<Vec<ChangeBatch>> {
+        match self.transforms.rows(batch)? {
+            Some(batch) => self.registry.route(batch),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The most rows that pass of a batch that does not, found by halving: each row passes or fails by itself.
+    fn ahead_of_failure(&self, batch: &ChangeBatch) -> (usize, Vec<ChangeBatch>) {
+        let cuts = batch.cuts();
+        let (mut passes, mut fails) = (0, cuts.len().saturating_sub(1));
+        let mut best = (0, Vec::new());
+        while fails - passes > 1 {
+            let middle = passes + (fails - passes) / 2;
+            match self.through(batch.head(cuts[middle])) {
+                Ok(routed) => {
+                    passes = middle;
+                    best = (cuts[middle], routed);
+                }
+                Err(_) => fails = middle,
+            }
+        }
+        best
     }
 
     /// Hands rows to their writer, unless their table is changing.
@@ -290,6 +329,8 @@ impl Ingest {
     ) -> Result<()> {
         for (change, outcome) in applied {
             let table = change.change.table();
+            // Of this change, not of one that came in the meantime and waits.
+            let mut schema = change.change.after().cloned();
             match outcome {
                 Ok(Applied::Done) => {
                     let kinds = change.kinds.join(", ");
@@ -297,7 +338,8 @@ impl Ingest {
                     self.status.update(|status| status.schema_changes += 1);
                 }
                 Ok(Applied::Unsupported(why)) => {
-                    let _ = self.registry.reject(&change.change, &why)?;
+                    let kept = self.registry.reject(&change.change, &why)?;
+                    schema = kept.or_else(|| self.registry.sink_schema(table).cloned());
                     self.status.update(|status| status.schema_changes_unsupported += 1);
                 }
                 // The sink cannot take this table; the tables that feed it stop.
@@ -307,8 +349,7 @@ impl Ingest {
                     }
                 }
             }
-            let is_gone = matches!(change.change, SchemaChange::Drop(_));
-            if let Some(schema) = self.registry.sink_schema(table).filter(|_| !is_gone).cloned() {
+            if let Some(schema) = schema {
                 self.writers.schema(&schema).await?;
             }
         }

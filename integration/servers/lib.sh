@@ -125,6 +125,10 @@ fill_tls() (
   rm -f ./*.csr ./*.ext ./*.srl
 )
 
+# The reader of the lake, as its users have it.
+duckdb_version=2.0.1
+fill_duckdb() { python_env "$1" "duckdb==$duckdb_version"; }
+
 # free_port: sets `port` to one that nobody listens on, below the range the kernel hands out by itself. Somebody may
 # still take it before the server binds; starting then fails and is tried again with another.
 free_port() {

@@ -124,7 +124,14 @@ async fn shards_are_merged_and_only_get_wider() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_goes_to_several() -> Outcome {
-    let server = Server::shared(ServerKind::Mysql).await?;
+    for kind in ServerKind::ALL {
+        goes_to_several(kind).await?;
+    }
+    Ok(())
+}
+
+async fn goes_to_several(kind: ServerKind) -> Outcome {
+    let server = Server::shared(kind).await?;
     let database = server.new_database("copies").await?;
     let mut sql = server.connect().await?;
     sql.run(&format!("USE `{database}`")).await?;
@@ -154,8 +161,8 @@ async fn a_table_goes_to_several() -> Outcome {
 }
 
 /// What reaches the lake's newest file under a behaviour: its columns after an addition, a drop and a rename.
-async fn columns_under(behaviour: &str, code: i32) -> Outcome<Vec<String>> {
-    let server = Server::shared(ServerKind::Mysql).await?;
+async fn columns_under(kind: ServerKind, behaviour: &str, code: i32) -> Outcome<Vec<String>> {
+    let server = Server::shared(kind).await?;
     let database = server.new_database("behaviour").await?;
     let mut sql = server.connect().await?;
     sql.run(&format!("USE `{database}`")).await?;
@@ -196,18 +203,27 @@ async fn columns_under(behaviour: &str, code: i32) -> Outcome<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behaviours_let_through_what_they_say() -> Outcome {
-    assert_eq!(columns_under("EVOLVE", 0).await?, ["c", "id", "d"]);
-    assert_eq!(columns_under("TRY_EVOLVE", 0).await?, ["c", "id", "d"]);
-    assert_eq!(columns_under("LENIENT", 0).await?, ["id", "a", "b", "d", "c"]);
-    assert_eq!(columns_under("IGNORE", 0).await?, ["id", "a", "b"]);
-    assert!(columns_under("EXCEPTION", 1).await?.is_empty());
+    for kind in ServerKind::ALL {
+        assert_eq!(columns_under(kind, "EVOLVE", 0).await?, ["c", "id", "d"]);
+        assert_eq!(columns_under(kind, "TRY_EVOLVE", 0).await?, ["c", "id", "d"]);
+        assert_eq!(columns_under(kind, "LENIENT", 0).await?, ["id", "a", "b", "d", "c"]);
+        assert_eq!(columns_under(kind, "IGNORE", 0).await?, ["id", "a", "b"]);
+        assert!(columns_under(kind, "EXCEPTION", 1).await?.is_empty());
+    }
     Ok(())
 }
 
 /// A value that its sink table cannot hold stops its table by name, and the others go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_does_not_fit_stops_its_table() -> Outcome {
-    let server = Server::shared(ServerKind::Mysql).await?;
+    for kind in ServerKind::ALL {
+        does_not_fit(kind).await?;
+    }
+    Ok(())
+}
+
+async fn does_not_fit(kind: ServerKind) -> Outcome {
+    let server = Server::shared(kind).await?;
     let database = server.new_database("unfit").await?;
     let mut sql = server.connect().await?;
     sql.run(&format!("USE `{database}`")).await?;
@@ -224,13 +240,121 @@ async fn a_value_that_does_not_fit_stops_its_table() -> Outcome {
     let lake = folder.lake().join(&database).join("t");
     wait_until("the second row", DEADLINE, async || Ok(LakeTable::read(&lake)?.rows.len() == 2))
         .await?;
-    sql.run_all(&["INSERT INTO t VALUES (3, 70000)", "INSERT INTO good VALUES (1)"]).await?;
+    // One statement, one batch: what stands ahead of the value still goes.
+    sql.run_all(&[
+        "INSERT INTO t VALUES (3, 3), (4, 4), (5, 70000), (6, 6)",
+        "INSERT INTO good VALUES (1)",
+    ])
+    .await?;
     let stopped = format!("table quarantined, the others go on table={database}.t");
     let line = daemon.wait_for_log(&stopped, DEADLINE).await?;
-    assert!(line.contains("`id` = 3"), "{line}");
+    assert!(line.contains("`id` = 5"), "{line}");
     let expected = table_content(server, &database, "good").await?;
     wait_until_merged(&expected, &folder.lake().join(&database).join("good")).await?;
     daemon.stop(DEADLINE).await?.expect_code(0)?;
-    assert_eq!(LakeTable::read(&lake)?.rows.len(), 2);
+    assert_eq!(LakeTable::read(&lake)?.rows.len(), 4);
+    Ok(())
+}
+
+/// Names by a replace symbol and by groups; every rule that matches, or the first alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_name_their_sink_tables() -> Outcome {
+    // Of the tables `alpha` and `beta`.
+    const MODES: [(&str, &[&str], &[&str]); 2] = [
+        (
+            "ALL_MATCH",
+            &["ods/ods_alpha_x", "ods/g_alpha", "dwd/alpha"],
+            &["ods/ods_beta_x", "ods/g_beta"],
+        ),
+        ("FIRST_MATCH", &["ods/ods_alpha_x"], &["ods/ods_beta_x"]),
+    ];
+    for kind in ServerKind::ALL {
+        let server = Server::shared(kind).await?;
+        for (mode, of_alpha, of_beta) in MODES {
+            let database = server.new_database("named").await?;
+            let mut sql = server.connect().await?;
+            sql.run(&format!("USE `{database}`")).await?;
+            for table in ["alpha", "beta"] {
+                sql.run(&format!("CREATE TABLE {table} (id INT PRIMARY KEY, v VARCHAR(9))"))
+                    .await?;
+                sql.run(&format!("INSERT INTO {table} VALUES (1, '{table}')")).await?;
+            }
+            let routes = format!(
+                "route:\n  - source-table: {database}.\\.*\n    sink-table: ods.ods_<>_x\n    replace-symbol: <>\n  \
+                 - source-table: {database}.(\\.*)\n    sink-table: ods.g_$1\n  \
+                 - source-table: {database}.alpha\n    sink-table: dwd.alpha\n"
+            );
+            let engine = format!("  route-mode: {mode}\n");
+            let (folder, file) = pipeline(server, &database, &routes, &engine)?;
+            let mut daemon = Daemon::run(&file)?;
+            daemon.wait_for_log("streaming", DEADLINE).await?;
+            for table in ["alpha", "beta"] {
+                sql.run(&format!("INSERT INTO {table} VALUES (2, 'later')")).await?;
+            }
+            for (table, sinks) in [("alpha", of_alpha), ("beta", of_beta)] {
+                let expected = table_content(server, &database, table).await?;
+                for sink in sinks {
+                    wait_until_merged(&expected, &folder.lake().join(sink)).await?;
+                }
+            }
+            daemon.stop(DEADLINE).await?.expect_code(0)?;
+            let mut found = Vec::new();
+            for schema in std::fs::read_dir(folder.lake())? {
+                let schema = schema?.path();
+                for table in std::fs::read_dir(&schema)? {
+                    let table = table?.path();
+                    found.push(table.strip_prefix(folder.lake())?.display().to_string());
+                }
+            }
+            found.sort();
+            let mut expected: Vec<&str> = of_alpha.iter().chain(of_beta).copied().collect();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{} {mode}", kind.name());
+        }
+    }
+    Ok(())
+}
+
+/// Merged columns get as wide as a type can: what even that does not hold stops its shard, and the other shards go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_cannot_be_widened_stops_its_shard() -> Outcome {
+    for kind in ServerKind::ALL {
+        let server = Server::shared(kind).await?;
+        let database = server.new_database("narrow").await?;
+        let mut sql = server.connect().await?;
+        sql.run(&format!("USE `{database}`")).await?;
+        sql.run_all(&[
+            "CREATE TABLE s0 (id INT PRIMARY KEY, d DECIMAL(38,0))",
+            "CREATE TABLE s1 (id INT PRIMARY KEY, d DECIMAL(20,10))",
+            "INSERT INTO s0 VALUES (1, 99999999999999999999999999999999999999)",
+            "INSERT INTO s1 VALUES (101, 7)",
+        ])
+        .await?;
+        let routes = format!(
+            "route:\n  - source-table: '{database}.s[0-9]+'\n    sink-table: {database}.merged\n"
+        );
+        let (folder, file) = pipeline(server, &database, &routes, "")?;
+        let mut daemon = Daemon::run(&file)?;
+        daemon.wait_for_log("streaming", DEADLINE).await?;
+        sql.run_all(&["INSERT INTO s1 VALUES (102, 8), (103, 0.5), (104, 9)"]).await?;
+        let stopped = format!("table quarantined, the others go on table={database}.s1");
+        let line = daemon.wait_for_log(&stopped, DEADLINE).await?;
+        assert!(line.contains("`id` = 103"), "{line}");
+        sql.run_all(&["INSERT INTO s0 VALUES (2, 2)", "INSERT INTO s1 VALUES (105, 5)"]).await?;
+        let lake = folder.lake().join(&database).join("merged");
+        let ids = || -> Outcome<Vec<String>> {
+            let table = LakeTable::read(&lake)?;
+            let at = table.columns.iter().position(|name| name == "id");
+            let at = at.ok_or_else(|| Failure::new("no column id"))?;
+            let mut ids: Vec<String> =
+                table.rows.iter().filter_map(|row| row.cells.get(at).cloned().flatten()).collect();
+            ids.sort();
+            Ok(ids)
+        };
+        wait_until("the other shard's row", DEADLINE, async || Ok(ids()?.contains(&"2".into())))
+            .await?;
+        daemon.stop(DEADLINE).await?.expect_code(0)?;
+        assert_eq!(ids()?, ["1", "101", "102", "2"]);
+    }
     Ok(())
 }

@@ -13,6 +13,8 @@ use arrow_cast::{
 use arrow_schema::{DataType, SchemaRef};
 use cdc_api::{ChangeBatch, Error, LogicalType, Result, TableSchema};
 
+use super::widen::widen;
+
 /// How one column of the sink is made.
 #[derive(Debug, Clone)]
 enum Source {
@@ -176,22 +178,34 @@ fn cast(array: &ArrayRef, from: &LogicalType, to: &LogicalType) -> Result<ArrayR
         let lost = (0..array.len()).find(|&row| array.is_valid(row) && cast.is_null(row));
         return Err(lost.unwrap_or(0));
     }
-    if is_rounded(array, &cast, from, to) {
-        return Err(0);
+    match changed(array, &cast, from, to) {
+        Some(row) => Err(row),
+        None => Ok(cast),
     }
-    Ok(cast)
 }
 
-/// A decimal with fewer digits behind the point is rounded by the cast, which would be another value.
-fn is_rounded(array: &ArrayRef, cast: &ArrayRef, from: &LogicalType, to: &LogicalType) -> bool {
-    let (LogicalType::Decimal { scale: before, .. }, LogicalType::Decimal { scale: after, .. }) =
-        (from, to)
-    else {
-        return false;
+/// The first row whose value the cast made another one: rounded, cut off, without its time of day. By reading it back; what
+/// is wider by the rules of merging (BIGINT into DOUBLE among them) is right by them.
+fn changed(
+    array: &ArrayRef,
+    cast: &ArrayRef,
+    from: &LogicalType,
+    to: &LogicalType,
+) -> Option<usize> {
+    use LogicalType::Decimal;
+    let is_wider = match (from, to) {
+        (Decimal { scale, .. }, Decimal { scale: after, .. }) => after >= scale,
+        _ => widen(from, to) == *to,
     };
-    after < before
-        && cast_with_options(cast, array.data_type(), &CastOptions::default())
-            .map_or(true, |back| back.as_ref() != array.as_ref())
+    if is_wider {
+        return None;
+    }
+    let options = CastOptions { safe: true, format_options: FormatOptions::default() };
+    let Ok(back) = cast_with_options(cast, array.data_type(), &options) else { return Some(0) };
+    if back.as_ref() == array.as_ref() {
+        return None;
+    }
+    (0..array.len()).find(|&row| array.slice(row, 1).as_ref() != back.slice(row, 1).as_ref())
 }
 
 /// Numbers plain, dates and times as `2026-01-31 12:00:00.5`, bytes in base64, lists as JSON.
@@ -296,6 +310,31 @@ mod tests {
         assert!(error.contains("`c` = 70000 at binlog.000001:99"), "{error}");
         let error = coerced(L::Int, ints(), L::Date).unwrap_err().to_string();
         assert!(error.contains("it is INT, the sink has DATE"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_a_cast_would_change_is_named() {
+        let row_of = |ty: L, array: ArrayRef, to: L| {
+            let error = coerced(ty, array, to).unwrap_err().to_string();
+            let row = error.split("`c` = ").nth(1).and_then(|rest| rest.split(" at ").next());
+            row.unwrap_or(&error).to_owned()
+        };
+        let doubles = || Arc::new(arrow_array::Float64Array::from(vec![2.0, 1.5])) as ArrayRef;
+        assert_eq!(row_of(L::Double, doubles(), L::Int), "1.5");
+        assert!(coerced(L::Double, doubles().slice(0, 1), L::Int).is_ok());
+        let tenths = Arc::new(arrow_array::Float64Array::from(vec![0.5, 0.1]));
+        assert_eq!(row_of(L::Double, tenths, L::Float), "0.1");
+        let decimals = arrow_array::Decimal128Array::from(vec![100, 125])
+            .with_precision_and_scale(5, 2)
+            .unwrap();
+        let (five, four) =
+            (L::Decimal { precision: 5, scale: 2 }, L::Decimal { precision: 5, scale: 1 });
+        assert_eq!(row_of(five, Arc::new(decimals), four), "1.25");
+        let noons = arrow_array::TimestampMicrosecondArray::from(vec![0, 43_200_000_000]);
+        assert_eq!(row_of(L::Timestamp(0), Arc::new(noons), L::Date), "1970-01-01T12:00:00");
+        // Wider by the rules of merging, though not all digits are kept.
+        let long = Arc::new(arrow_array::Int64Array::from(vec![i64::MAX]));
+        assert!(coerced(L::BigInt, long, L::Double).is_ok());
     }
 
     #[test]

@@ -291,17 +291,32 @@ fn log(draw: &mut Draw) -> Vec<Event> {
 }
 
 fn simulate(seed: u64, mutation: Option<Mutation>) -> Result<(), String> {
+    run_through(seed, mutation, None).map(drop)
+}
+
+/// One schedule to its end; gives its steps. It crashes now and then, or ahead of this one step.
+fn run_through(
+    seed: u64,
+    mutation: Option<Mutation>,
+    crash_ahead_of: Option<usize>,
+) -> Result<usize, String> {
     let mut draw = Draw(seed);
     let log = log(&mut draw);
     let mut durable = Durable { is_committed: true, ..Durable::default() };
     let mut crashes_left = draw.below(5);
     let mut run = Run::start(&log, durable, mutation)?;
-    for _ in 0..10_000 {
+    let mut steps = 0;
+    for step in 0..10_000 {
         if run.is_done() {
             break;
         }
-        if crashes_left > 0 && draw.below(12) == 0 {
-            crashes_left -= 1;
+        steps = step + 1;
+        let crashes = match crash_ahead_of {
+            Some(at) => at == step,
+            None => crashes_left > 0 && draw.below(12) == 0,
+        };
+        if crashes {
+            crashes_left = crashes_left.saturating_sub(1);
             durable = run.durable;
             run = Run::start(&log, durable, mutation)?;
             continue;
@@ -352,7 +367,7 @@ fn simulate(seed: u64, mutation: Option<Mutation>) -> Result<(), String> {
     if seen != expected {
         return Err(format!("rows {expected:?} became {seen:?}"));
     }
-    Ok(())
+    Ok(steps)
 }
 
 #[test]
@@ -360,6 +375,19 @@ fn every_row_is_there_once_and_under_its_schema() {
     for seed in 0..20_000 {
         if let Err(error) = simulate(seed, None) {
             panic!("seed {seed}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_changes_nothing() {
+    let check = |seed, crash| match run_through(seed, None, Some(crash)) {
+        Ok(steps) => steps,
+        Err(error) => panic!("seed {seed}, a crash ahead of step {crash}: {error}"),
+    };
+    for seed in 0..150 {
+        for crash in 0..check(seed, usize::MAX) {
+            check(seed, crash);
         }
     }
 }

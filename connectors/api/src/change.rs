@@ -166,6 +166,27 @@ impl ChangeBatch {
     pub fn bytes(&self) -> usize {
         self.rows.get_array_memory_size()
     }
+    /// Where it may be cut: numbers of rows from none to all, rising, without the two halves of an update torn apart.
+    pub fn cuts(&self) -> Vec<usize> {
+        let stands = |&rows: &usize| {
+            rows.checked_sub(1).is_none_or(|last| self.ops.at(last) != Op::UpdateBefore)
+        };
+        (0..=self.len()).filter(stands).collect()
+    }
+    /// Its first rows, as many as one of its [`cuts`](ChangeBatch::cuts) says; without copying them.
+    #[must_use]
+    pub fn head(&self, rows: usize) -> ChangeBatch {
+        let rows = rows.min(self.len());
+        let ops = match &self.ops {
+            Ops::All(op) => Ops::All(*op),
+            Ops::Each(ops) => Ops::Each(ops.iter().take(rows).copied().collect()),
+        };
+        let ordinals = match &self.ordinals {
+            Ordinals::From(first) => Ordinals::From(*first),
+            Ordinals::Each(each) => Ordinals::Each(each.iter().take(rows).copied().collect()),
+        };
+        ChangeBatch { rows: self.rows.slice(0, rows), ops, ordinals, ..self.clone() }
+    }
 }
 
 /// A contiguous slice of the source: some of its log, or one finished range of the snapshot.

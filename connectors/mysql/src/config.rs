@@ -77,6 +77,8 @@ pub struct MySqlConfig {
     pub metadata: Vec<MetadataField>,
     /// Whether a table is copied anew when a statement changes its values without row events.
     pub recopies: bool,
+    /// Whether the table swaps of gh-ost and pt-online-schema-change count as alterations.
+    pub online_changes: bool,
 }
 
 impl MySqlConfig {
@@ -117,6 +119,7 @@ impl MySqlConfig {
             comments: options.boolean("include-comments.enabled"),
             metadata,
             recopies: options.text("schema-change.unlogged-values") != Some("ignore"),
+            online_changes: options.boolean("scan.parse.online.schema.changes.enabled"),
         };
         if reader.faults.is_empty() { Ok(config) } else { Err(reader.faults) }
     }

@@ -12,7 +12,8 @@
 //!    [`Doubt`]s: tables that must be read from the server again and [`Tracker::put`], or be quarantined.
 //!
 //! Helper tables of gh-ost and pt-online-schema-change beside a captured table are tracked without effects; their swap is
-//! one [`Effect::Altered`] of the real table. [`is_helper_of`] tells which tables need not be captured.
+//! one [`Effect::Altered`] of the real table. A name alone makes no helper where people give such names too (`_t_new`,
+//! `_t_old`, `_t_del`): the tool's signature must have been seen.
 
 mod alter;
 mod alteration;
@@ -39,6 +40,7 @@ use cdc_api::TableId;
 pub use classify::{Interest, classify};
 pub use definition::{Definition, Index, IndexPart};
 pub use effect::{Added, Alteration, Effect, Fill, ValueChange};
+pub(crate) use online::TRIGGER_PREFIX;
 pub use online::{OnlineTool, bases_of, is_helper_of};
 use session::mode;
 pub use session::{Dialect, Session};

@@ -11,11 +11,13 @@ pub mod session;
 pub mod table;
 
 mod grants;
+mod helpers;
 mod members;
 mod tables_check;
 
 pub use definition::{database_collations, definitions};
 pub use discover::{Discovery, discover, table};
+pub(crate) use helpers::helpers;
 pub use preflight::preflight;
 pub use server::ServerInfo;
 pub use session::session_sql;

@@ -1,8 +1,11 @@
-//! Events as Flink CDC prints them: one line for a table's creation, one for each change.
+//! Events as Flink CDC prints them: one line for a table's creation and for each step of its changes, one for each row.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
-use cdc_api::{ChangeBatch, Column, DefaultValue, Op, Result, TableSchema};
+use cdc_api::{
+    ChangeBatch, Column, ColumnChange, ColumnPosition, DefaultValue, Op, Result, TableId,
+    TableSchema, column_changes,
+};
 
 use crate::value::push_value;
 
@@ -35,11 +38,75 @@ pub(crate) fn push_create(out: &mut String, schema: &TableSchema) {
     out.push_str(")}\n");
 }
 
-fn column(column: &Column) -> String {
-    let mut text = format!("`{}` {}", column.name.replace('`', "``"), column.logical);
-    if !column.nullable {
-        text.push_str(" NOT NULL");
+/// What brings a table from one schema to the next: an emptied table is truncated, or, where no column is the same any
+/// more, dropped and created; columns change in steps that can be applied one by one. Nothing where only defaults,
+/// comments of columns or versions differ, for which Flink CDC has no event.
+pub(crate) fn push_changes(out: &mut String, before: &TableSchema, after: &TableSchema) {
+    let id = after.id();
+    if before.generation() != after.generation() {
+        let old: HashSet<u32> = before.columns().iter().map(|column| column.id).collect();
+        if !after.columns().iter().any(|column| old.contains(&column.id)) {
+            push_drop(out, id);
+            return push_create(out, after);
+        }
+        push_truncate(out, id);
     }
+    for change in column_changes(before, after) {
+        push_column_change(out, id, &change);
+    }
+    if before.comment() != after.comment() {
+        let comment = after.comment().unwrap_or_default();
+        let _ = writeln!(out, "AlterTableCommentEvent{{tableId={id}, comment='{comment}'}}");
+    }
+}
+
+/// `TruncateTableEvent{tableId=…}`.
+pub(crate) fn push_truncate(out: &mut String, id: &TableId) {
+    let _ = writeln!(out, "TruncateTableEvent{{tableId={id}}}");
+}
+
+/// `DropTableEvent{tableId=…}`.
+pub(crate) fn push_drop(out: &mut String, id: &TableId) {
+    let _ = writeln!(out, "DropTableEvent{{tableId={id}}}");
+}
+
+fn push_column_change(out: &mut String, id: &TableId, change: &ColumnChange) {
+    let _ = match change {
+        ColumnChange::Add { column: added, position } => {
+            let (place, ahead) = match position {
+                ColumnPosition::First => ("FIRST", "null"),
+                ColumnPosition::After(name) => ("AFTER", name.as_str()),
+                ColumnPosition::Last => ("LAST", "null"),
+            };
+            writeln!(
+                out,
+                "AddColumnEvent{{tableId={id}, addedColumns=[ColumnWithPosition{{column={}, position={place}, \
+                 existedColumnName={ahead}}}]}}",
+                column(added)
+            )
+        }
+        ColumnChange::Drop { name } => {
+            writeln!(out, "DropColumnEvent{{tableId={id}, droppedColumnNames=[{name}]}}")
+        }
+        ColumnChange::Rename { from, to } => {
+            writeln!(out, "RenameColumnEvent{{tableId={id}, nameMapping={{{from}={to}}}}}")
+        }
+        ColumnChange::AlterType { before, after } => writeln!(
+            out,
+            "AlterColumnTypeEvent{{tableId={id}, typeMapping={{{name}={}}}, oldTypeMapping={{{name}={}}}}}",
+            column_type(after),
+            column_type(before),
+            name = after.name,
+        ),
+    };
+}
+
+fn column_type(column: &Column) -> String {
+    format!("{}{}", column.logical, if column.nullable { "" } else { " NOT NULL" })
+}
+
+fn column(column: &Column) -> String {
+    let mut text = format!("`{}` {}", column.name.replace('`', "``"), column_type(column));
     if let Some(comment) = &column.comment {
         let _ = write!(text, " '{}'", comment.replace('\'', "''"));
     }

@@ -1,10 +1,11 @@
-//! The sink's parts: a writer that prints or counts, and a committer and an applier with nothing to do, since what is
-//! printed is already seen.
+//! The sink's parts: a writer that prints or counts, a committer with nothing to do, since what is printed is already
+//! seen, and an applier that announces the changes of tables that no writer will.
 
 use std::{
+    collections::HashMap,
     io::{self, Write},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,7 +18,7 @@ use cdc_api::{
     SinkCapabilities, SinkContext, SinkWriter, TableId, TableSchema,
 };
 
-use crate::event::{Changes, push_create};
+use crate::event::{Changes, push_changes, push_create, push_drop, push_truncate};
 
 /// Text is handed to stdout in pieces of about this size, so that a big batch does not stand in memory as text.
 const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -25,11 +26,21 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(3);
 
 type Output = Arc<Mutex<dyn Write + Send>>;
 
+/// The schemas that were printed last in a run, by table; none of a table that is gone.
+type Announced = HashMap<TableId, Option<Arc<TableSchema>>>;
+
 /// The `values` sink of one pipeline file.
 pub(crate) struct ValuesSink {
     print: bool,
-    output: Output,
+    printout: Printout,
     tally: Arc<Tally>,
+}
+
+/// Where events are printed, and what was by now.
+#[derive(Clone)]
+struct Printout {
+    output: Output,
+    announced: Arc<Mutex<Announced>>,
 }
 
 /// What all writers have taken; the last to close says it.
@@ -46,7 +57,8 @@ impl ValuesSink {
     }
 
     fn to(print: bool, output: Output) -> Self {
-        ValuesSink { print, output, tally: Arc::default() }
+        let printout = Printout { output, announced: Arc::default() };
+        ValuesSink { print, printout, tally: Arc::default() }
     }
 }
 
@@ -76,10 +88,7 @@ impl EventSinkProvider for ValuesSink {
 
     async fn writer(&self, _context: &SinkContext, _index: usize) -> Result<Box<dyn SinkWriter>> {
         if self.print {
-            return Ok(Box::new(Printer {
-                output: Arc::clone(&self.output),
-                tables: std::collections::HashMap::new(),
-            }));
+            return Ok(Box::new(Printer { printout: self.printout.clone() }));
         }
         self.tally.open.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(Counter { tally: Arc::clone(&self.tally), open: true }))
@@ -90,17 +99,20 @@ impl EventSinkProvider for ValuesSink {
     }
 
     async fn applier(&self, _context: &SinkContext) -> Result<Box<dyn MetadataApplier>> {
-        Ok(Box::new(Nothing))
+        if !self.print {
+            return Ok(Box::new(Nothing));
+        }
+        // A run begins with its applier: what a failed one printed may be ahead of where this one begins.
+        self.printout.announced().clear();
+        Ok(Box::new(Announcer { printout: self.printout.clone() }))
     }
 }
 
-/// Prints events.
-struct Printer {
-    output: Output,
-    tables: std::collections::HashMap<TableId, Arc<TableSchema>>,
-}
+impl Printout {
+    fn announced(&self) -> MutexGuard<'_, Announced> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-impl Printer {
     /// One locked write off the runtime's threads: a slow reader of stdout blocks nothing else.
     async fn put(&self, text: String) -> Result<()> {
         self.with_output(move |output| output.write_all(text.as_bytes())).await
@@ -120,6 +132,11 @@ impl Printer {
     }
 }
 
+/// Prints rows, and the schemas of their tables ahead of them: after a change that is what brought the table there.
+struct Printer {
+    printout: Printout,
+}
+
 fn output_error(error: io::Error) -> Error {
     let (message, hint) = if error.kind() == io::ErrorKind::BrokenPipe {
         (
@@ -135,13 +152,15 @@ fn output_error(error: io::Error) -> Error {
 #[async_trait]
 impl SinkWriter for Printer {
     async fn schema(&mut self, schema: &Arc<TableSchema>) -> Result<()> {
-        if self.tables.get(schema.id()).is_some_and(|known| known == schema) {
-            return Ok(());
-        }
-        self.tables.insert(schema.id().clone(), Arc::clone(schema));
+        let before =
+            self.printout.announced().insert(schema.id().clone(), Some(Arc::clone(schema)));
         let mut text = String::new();
-        push_create(&mut text, schema);
-        self.put(text).await
+        match before.flatten() {
+            Some(before) if before == *schema => {}
+            Some(before) => push_changes(&mut text, &before, schema),
+            None => push_create(&mut text, schema),
+        }
+        if text.is_empty() { Ok(()) } else { self.printout.put(text).await }
     }
 
     async fn write(&mut self, batch: ChangeBatch) -> Result<()> {
@@ -152,17 +171,17 @@ impl SinkWriter for Printer {
             if text.is_empty() {
                 return Ok(());
             }
-            self.put(text).await?;
+            self.printout.put(text).await?;
         }
     }
 
     async fn flush(&mut self, _checkpoint: CheckpointId) -> Result<Vec<Committable>> {
-        self.with_output(|output| output.flush()).await?;
+        self.printout.with_output(|output| output.flush()).await?;
         Ok(Vec::new())
     }
 
     async fn close(&mut self) -> Result<Option<String>> {
-        self.with_output(|output| output.flush()).await?;
+        self.printout.with_output(|output| output.flush()).await?;
         Ok(None)
     }
 }
@@ -214,7 +233,7 @@ impl SinkWriter for Counter {
     }
 }
 
-/// Nothing to publish and nothing to apply.
+/// Nothing to publish, and for a sink that counts nothing to apply.
 struct Nothing;
 
 #[async_trait]
@@ -232,7 +251,50 @@ impl Committer for Nothing {
     }
 }
 
-/// A table's creation is printed by the writer, ahead of the table's first row, also after a restart.
+/// Prints what no writer will: a table that is gone has no further rows, and of a change that a checkpoint carried over a
+/// crash the writers meet only what is behind it. Every other change is printed by the writer, behind the rows that were
+/// on their way.
+struct Announcer {
+    printout: Printout,
+}
+
+#[async_trait]
+impl MetadataApplier for Announcer {
+    async fn apply(&mut self, change: &SchemaChange) -> Result<Applied> {
+        let mut text = String::new();
+        {
+            let mut announced = self.printout.announced();
+            let known = announced.contains_key(change.table());
+            match change {
+                SchemaChange::Drop(schema) => {
+                    announced.insert(schema.id().clone(), None);
+                    push_drop(&mut text, schema.id());
+                }
+                // A run begins with these.
+                SchemaChange::Alter { before, after }
+                | SchemaChange::Recreate { before, after }
+                    if !known =>
+                {
+                    push_create(&mut text, before);
+                    push_changes(&mut text, before, after);
+                    announced.insert(after.id().clone(), Some(Arc::clone(after)));
+                }
+                SchemaChange::Truncate(schema) if !known => {
+                    push_create(&mut text, schema);
+                    push_truncate(&mut text, schema.id());
+                    announced.insert(schema.id().clone(), Some(Arc::clone(schema)));
+                }
+                _ => {}
+            }
+        }
+        if !text.is_empty() {
+            self.printout.put(text).await?;
+        }
+        Ok(Applied::Done)
+    }
+}
+
+/// Counted rows need no tables.
 #[async_trait]
 impl MetadataApplier for Nothing {
     async fn apply(&mut self, _change: &SchemaChange) -> Result<Applied> {

@@ -120,6 +120,126 @@ async fn changes_print_as_flink_cdc_prints_them() {
     );
 }
 
+fn schema(generation: u32, version: u32, columns: Vec<Column>) -> Arc<TableSchema> {
+    let schema = TableSchema::new(TableId::new("db", "t"), version, columns, vec![0]).unwrap();
+    Arc::new(schema.with_generation(generation))
+}
+
+fn named(id: u32, name: &str, logical: L) -> Column {
+    Column { id, ..column(id as usize, name, logical) }
+}
+
+/// What the screen has since the last look.
+fn look(screen: &Screen) -> Vec<String> {
+    let bytes = std::mem::take(&mut *screen.0.lock().unwrap());
+    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn changes_of_tables_print_as_flink_cdc_prints_them() {
+    let screen = Screen::default();
+    let sink = ValuesSink::to(true, Arc::new(Mutex::new(screen.clone())));
+    let mut applier = sink.applier(&context()).await.unwrap();
+    let mut writer = sink.writer(&context(), 0).await.unwrap();
+    let first =
+        schema(0, 1, vec![named(0, "id", L::Int), named(1, "a", L::Int), named(2, "b", L::Int)]);
+    applier.apply(&SchemaChange::Create(Arc::clone(&first))).await.unwrap();
+    assert!(look(&screen).is_empty());
+    writer.schema(&first).await.unwrap();
+    writer.schema(&first).await.unwrap();
+    assert_eq!(look(&screen).len(), 1);
+
+    // Drops, renames, types, additions; each at its place.
+    let mut strict = named(5, "x", L::VarChar(17));
+    strict.nullable = false;
+    let columns = vec![
+        named(4, "new", L::Date),
+        named(0, "id", L::BigInt),
+        strict,
+        named(2, "c", L::Double),
+        named(6, "z", L::Boolean),
+    ];
+    let second = schema(0, 2, columns.clone());
+    let change = SchemaChange::Alter { before: Arc::clone(&first), after: Arc::clone(&second) };
+    applier.apply(&change).await.unwrap();
+    assert!(look(&screen).is_empty(), "rows of before may be on their way to the writer");
+    writer.schema(&second).await.unwrap();
+    assert_eq!(
+        look(&screen),
+        [
+            "DropColumnEvent{tableId=db.t, droppedColumnNames=[a]}",
+            "RenameColumnEvent{tableId=db.t, nameMapping={b=c}}",
+            "AlterColumnTypeEvent{tableId=db.t, typeMapping={id=BIGINT NOT NULL}, oldTypeMapping={id=INT NOT NULL}}",
+            "AlterColumnTypeEvent{tableId=db.t, typeMapping={c=DOUBLE}, oldTypeMapping={c=INT}}",
+            "AddColumnEvent{tableId=db.t, addedColumns=[ColumnWithPosition{column=`new` DATE, position=FIRST, existedColumnName=null}]}",
+            "AddColumnEvent{tableId=db.t, addedColumns=[ColumnWithPosition{column=`x` VARCHAR(17) NOT NULL, position=AFTER, existedColumnName=id}]}",
+            "AddColumnEvent{tableId=db.t, addedColumns=[ColumnWithPosition{column=`z` BOOLEAN, position=LAST, existedColumnName=null}]}",
+        ]
+    );
+
+    // Emptied: the same columns under the next generation.
+    let third = schema(1, 3, columns.clone());
+    applier.apply(&SchemaChange::Truncate(Arc::clone(&third))).await.unwrap();
+    writer.schema(&third).await.unwrap();
+    assert_eq!(look(&screen), ["TruncateTableEvent{tableId=db.t}"]);
+
+    // A new incarnation has no column of the old.
+    let fourth = schema(2, 4, vec![named(7, "id", L::Int)]);
+    let change = SchemaChange::Recreate { before: third, after: Arc::clone(&fourth) };
+    applier.apply(&change).await.unwrap();
+    writer.schema(&fourth).await.unwrap();
+    let created =
+        "CreateTableEvent{tableId=db.t, schema=columns={`id` INT}, primaryKeys=id, options=()}";
+    assert_eq!(look(&screen), ["DropTableEvent{tableId=db.t}", created]);
+
+    // Only a version: nothing to tell. A comment: its event.
+    let fifth = schema(2, 5, vec![named(7, "id", L::Int)]);
+    writer.schema(&fifth).await.unwrap();
+    let sixth = Arc::new(TableSchema::clone(&fifth).with_comment(Some("it's".into())));
+    writer.schema(&sixth).await.unwrap();
+    assert_eq!(look(&screen), ["AlterTableCommentEvent{tableId=db.t, comment='it's'}"]);
+
+    // Dropped, and another table in its place.
+    applier.apply(&SchemaChange::Drop(Arc::clone(&sixth))).await.unwrap();
+    assert_eq!(look(&screen), ["DropTableEvent{tableId=db.t}"]);
+    let seventh = schema(3, 7, vec![named(8, "id", L::Int)]);
+    let change = SchemaChange::Recreate { before: sixth, after: Arc::clone(&seventh) };
+    applier.apply(&change).await.unwrap();
+    writer.schema(&seventh).await.unwrap();
+    assert_eq!(look(&screen), [created]);
+}
+
+/// A change that a checkpoint carried is applied ahead of everything else, and its table is told from before it on.
+#[tokio::test]
+async fn a_change_that_a_crash_left_pending_is_printed_once() {
+    let screen = Screen::default();
+    let sink = ValuesSink::to(true, Arc::new(Mutex::new(screen.clone())));
+    let before = schema(0, 1, vec![named(0, "id", L::Int)]);
+    let after = schema(0, 2, vec![named(0, "id", L::Int), named(1, "a", L::Int)]);
+    let emptied = schema(1, 3, vec![named(0, "id", L::Int), named(1, "a", L::Int)]);
+    let alter = SchemaChange::Alter { before, after: Arc::clone(&after) };
+    let added = "AddColumnEvent{tableId=db.t, addedColumns=[ColumnWithPosition{column=`a` INT, position=LAST, existedColumnName=null}]}";
+    // Each run tells it again: the sink is at-least-once.
+    for _ in 0..2 {
+        let mut applier = sink.applier(&context()).await.unwrap();
+        applier.apply(&alter).await.unwrap();
+        let mut writer = sink.writer(&context(), 0).await.unwrap();
+        writer.schema(&after).await.unwrap();
+        let lines = look(&screen);
+        assert!(lines[0].starts_with("CreateTableEvent{tableId=db.t, schema=columns={`id` INT},"));
+        assert_eq!(lines[1..], [added]);
+        writer.schema(&emptied).await.unwrap();
+        assert_eq!(look(&screen), ["TruncateTableEvent{tableId=db.t}"]);
+    }
+    let mut applier = sink.applier(&context()).await.unwrap();
+    applier.apply(&SchemaChange::Truncate(Arc::clone(&emptied))).await.unwrap();
+    let lines = look(&screen);
+    assert!(lines[0].starts_with("CreateTableEvent{") && lines.len() == 2, "{lines:?}");
+    assert_eq!(lines[1], "TruncateTableEvent{tableId=db.t}");
+    applier.apply(&SchemaChange::Drop(emptied)).await.unwrap();
+    assert_eq!(look(&screen), ["DropTableEvent{tableId=db.t}"]);
+}
+
 fn nested() -> Vec<(&'static str, L, ArrayRef)> {
     let mut numbers = ListBuilder::new(Int32Builder::new());
     numbers.append_value([Some(1), None, Some(13)]);

@@ -145,6 +145,7 @@ ALTER /* gh-ost */ TABLE `_osc_gho` ADD c BIGINT, CHANGE b bb VARCHAR(20)
 RENAME /* gh-ost */ TABLE `osc` TO `_osc_del`, `_osc_gho` TO `osc`
 DROP TABLE `_osc_del`
 CREATE TABLE `_osc_new` (`id` int NOT NULL, `a` int DEFAULT NULL, PRIMARY KEY (`id`))
+CREATE TRIGGER `pt_osc_x_osc_del` AFTER DELETE ON `osc` FOR EACH ROW DELETE IGNORE FROM `_osc_new` WHERE `_osc_new`.`id` <=> OLD.`id`
 RENAME TABLE `osc` TO `_osc_old`, `_osc_new` TO `osc`
 DROP TABLE IF EXISTS `_osc_old`
 -- Several clauses at once
@@ -296,3 +297,150 @@ mariadb: CREATE TABLE useq (a INT DEFAULT NEXT VALUE FOR seq, b INT)
 mariadb: ALTER TABLE useq ADD c INT DEFAULT (NEXTVAL(seq)), CHANGE b bb INT DEFAULT 3
 mariadb: SET STATEMENT max_statement_time = 100 FOR ALTER TABLE useq ADD d INT
 mariadb: ALTER IGNORE TABLE useq ADD UNIQUE (bb)
+-- As mysqldump writes tables
+CREATE TABLE `language` (`language_id` tinyint unsigned NOT NULL AUTO_INCREMENT, `name` char(20) NOT NULL, `last_update` timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, PRIMARY KEY (`language_id`)) ENGINE=InnoDB AUTO_INCREMENT=7 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+CREATE TABLE `film` (`film_id` smallint unsigned NOT NULL AUTO_INCREMENT, `title` varchar(128) NOT NULL, `description` text, `release_year` year DEFAULT NULL, `language_id` tinyint unsigned NOT NULL, `rental_duration` tinyint unsigned NOT NULL DEFAULT '3', `rental_rate` decimal(4,2) NOT NULL DEFAULT '4.99', `rating` enum('G','PG','PG-13','R','NC-17') DEFAULT 'G', `special_features` set('Trailers','Commentaries','Deleted Scenes','Behind the Scenes') DEFAULT NULL, `last_update` timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, PRIMARY KEY (`film_id`), KEY `idx_title` (`title`), KEY `idx_fk_language_id` (`language_id`), FULLTEXT KEY `idx_title_description` (`title`,`description`), CONSTRAINT `fk_film_language` FOREIGN KEY (`language_id`) REFERENCES `language` (`language_id`) ON DELETE RESTRICT ON UPDATE CASCADE) ENGINE=InnoDB AUTO_INCREMENT=1001 DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+/*!40000 ALTER TABLE `film` DISABLE KEYS */
+/*!40000 ALTER TABLE `film` ENABLE KEYS */
+mysql: CREATE TABLE `address` (`address_id` smallint unsigned NOT NULL AUTO_INCREMENT, `location` geometry NOT NULL /*!80003 SRID 0 */, `secret` int DEFAULT NULL /*!80023 INVISIBLE */, `k` int GENERATED ALWAYS AS ((`secret` * 2)) VIRTUAL, PRIMARY KEY (`address_id`), SPATIAL KEY `idx_location` (`location`), KEY `f` ((lower(_utf8mb4'x'))), KEY `hidden` (`k`) /*!80000 INVISIBLE */, CONSTRAINT `address_chk_1` CHECK ((`secret` > 0)) /*!80016 NOT ENFORCED */) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci
+mariadb: CREATE TABLE `address` (`address_id` smallint(5) unsigned NOT NULL AUTO_INCREMENT, `location` geometry NOT NULL, `secret` int(11) DEFAULT NULL INVISIBLE, `doc` longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL CHECK (json_valid(`doc`)), `k` int(11) GENERATED ALWAYS AS (`secret` * 2) VIRTUAL, PRIMARY KEY (`address_id`), SPATIAL KEY `idx_location` (`location`), CONSTRAINT `positive` CHECK (`secret` > 0)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci
+CREATE TABLE `dept_emp` (`emp_no` int NOT NULL, `dept_no` char(4) NOT NULL, `from_date` date NOT NULL, `to_date` date NOT NULL, PRIMARY KEY (`emp_no`,`dept_no`,`from_date`), KEY `dept_no` (`dept_no`)) ENGINE=InnoDB DEFAULT CHARSET=latin1 ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8 STATS_PERSISTENT=0 STATS_AUTO_RECALC=1 STATS_SAMPLE_PAGES=20 PACK_KEYS=0 DELAY_KEY_WRITE=0 /*!50100 PARTITION BY RANGE  COLUMNS(from_date) (PARTITION p01 VALUES LESS THAN ('1985-12-31') ENGINE = InnoDB, PARTITION p19 VALUES LESS THAN (MAXVALUE) ENGINE = InnoDB) */
+ALTER TABLE `dept_emp` ROW_FORMAT=DYNAMIC KEY_BLOCK_SIZE=0, ADD COLUMN note varchar(50) COLLATE latin1_general_ci DEFAULT NULL COMMENT 'a /* b */ -- c'
+DROP TABLE IF EXISTS `film`, `language`, `address`, `dept_emp`
+-- Rails
+CREATE TABLE `schema_migrations` (`version` varchar(255) NOT NULL PRIMARY KEY)
+CREATE TABLE `ar_internal_metadata` (`key` varchar(255) NOT NULL PRIMARY KEY, `value` varchar(255), `created_at` datetime(6) NOT NULL, `updated_at` datetime(6) NOT NULL)
+CREATE TABLE `users` (`id` bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, `email` varchar(255) DEFAULT '' NOT NULL, `encrypted_password` varchar(255) DEFAULT '' NOT NULL, `reset_password_token` varchar(255), `sign_in_count` int DEFAULT 0 NOT NULL, `balance` decimal(10,2), `meta` json, `bio` text(65535), `avatar` blob(65535), `created_at` datetime(6) NOT NULL, INDEX `index_users_on_created_at` (`created_at`), UNIQUE INDEX `index_users_on_email` (`email`)) CHARSET=utf8mb4
+CREATE TABLE `posts` (`id` bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, `user_id` bigint NOT NULL, INDEX `index_posts_on_user_id` (`user_id`), CONSTRAINT `fk_rails_5b5ddfd518` FOREIGN KEY (`user_id`) REFERENCES `users` (`id`)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC
+ALTER TABLE `users` ADD `admin` tinyint(1) DEFAULT FALSE NOT NULL
+ALTER TABLE `users` ADD `role` int unsigned DEFAULT 0 COMMENT 'Rails'' enum' AFTER `email`
+ALTER TABLE `users` CHANGE `bio` `about` text DEFAULT NULL
+ALTER TABLE `users` CHANGE `balance` `balance` decimal(12,4) DEFAULT '0.0' NOT NULL
+ALTER TABLE `users` ALTER COLUMN `sign_in_count` SET DEFAULT 1
+ALTER TABLE `users` ADD `a` int, ADD `b` varchar(255) DEFAULT 'x', ADD INDEX `index_users_on_a` (`a`), DROP `avatar`
+CREATE UNIQUE INDEX `index_users_on_reset_password_token` ON `users` (`reset_password_token`)
+CREATE INDEX `index_users_on_role_and_email` USING btree ON `users` (`role`, `email`(10)) COMMENT 'two'
+CREATE INDEX `i_inplace` ON `users` (`b` DESC) ALGORITHM = INPLACE LOCK = NONE
+ALTER TABLE `users` RENAME INDEX `i_inplace` TO `i_b`
+DROP INDEX `i_b` ON `users`
+ALTER TABLE `posts` DROP FOREIGN KEY `fk_rails_5b5ddfd518`
+ALTER TABLE `posts` ADD CONSTRAINT `fk_again` FOREIGN KEY (`user_id`) REFERENCES `users` (`id`) ON DELETE CASCADE
+ALTER TABLE `posts` ADD `reply_to` bigint, ADD CONSTRAINT `fk_reply` FOREIGN KEY (`reply_to`) REFERENCES `posts` (`id`) ON UPDATE NO ACTION
+ALTER TABLE `posts` COMMENT = 'what people write'
+DROP TABLE `posts` CASCADE
+DROP TABLE `users`, `schema_migrations`, `ar_internal_metadata`
+-- Django
+CREATE TABLE `django_migrations` (`id` bigint AUTO_INCREMENT NOT NULL PRIMARY KEY, `app` varchar(255) NOT NULL, `name` varchar(255) NOT NULL, `applied` datetime(6) NOT NULL)
+CREATE TABLE `auth_user` (`id` integer AUTO_INCREMENT NOT NULL PRIMARY KEY, `password` varchar(128) NOT NULL, `last_login` datetime(6) NULL, `is_superuser` bool NOT NULL, `username` varchar(150) NOT NULL UNIQUE, `score` double precision NOT NULL, `price` numeric(10, 2) NULL, `data` json NOT NULL, `duration` bigint NOT NULL, `blob` longblob NOT NULL, `when` time(6) NULL, `slots` integer UNSIGNED NOT NULL CHECK (`slots` >= 0), `small` smallint UNSIGNED NULL, `uuid` char(32) NOT NULL)
+ALTER TABLE `auth_user` ADD COLUMN `first_name` varchar(150) DEFAULT 'x' NOT NULL
+ALTER TABLE `auth_user` ALTER COLUMN `first_name` DROP DEFAULT
+ALTER TABLE `auth_user` MODIFY `first_name` varchar(200) NULL
+ALTER TABLE `auth_user` MODIFY `first_name` varchar(200) NOT NULL
+CREATE TABLE `app_group` (`id` integer AUTO_INCREMENT NOT NULL PRIMARY KEY)
+ALTER TABLE `auth_user` ADD COLUMN `group_id` integer NULL , ADD CONSTRAINT `auth_user_group_id_1_fk` FOREIGN KEY (`group_id`) REFERENCES `app_group`(`id`)
+ALTER TABLE `auth_user` ADD CONSTRAINT `auth_user_a_b_uniq` UNIQUE (`first_name`, `group_id`)
+ALTER TABLE `auth_user` ADD CONSTRAINT `slots_max` CHECK (`slots` <= 100)
+ALTER TABLE `auth_user` DROP FOREIGN KEY `auth_user_group_id_1_fk`
+ALTER TABLE `auth_user` DROP INDEX `auth_user_a_b_uniq`
+mysql: ALTER TABLE `auth_user` DROP CHECK `slots_max`
+mariadb: ALTER TABLE `auth_user` DROP CONSTRAINT `slots_max`
+ALTER TABLE `auth_user` CHANGE `small` `tiny` tinyint NULL
+ALTER TABLE `auth_user` DROP COLUMN `group_id`
+RENAME TABLE `auth_user` TO `accounts_user`
+CREATE INDEX `accounts_user_first_name_1` ON `accounts_user` (`first_name`)
+DROP TABLE `accounts_user` CASCADE
+DROP TABLE `app_group`, `django_migrations`
+-- Flyway and Liquibase
+CREATE TABLE `flyway_schema_history` (`installed_rank` INT NOT NULL, `version` VARCHAR(50), `description` VARCHAR(200) NOT NULL, `type` VARCHAR(20) NOT NULL, `script` VARCHAR(1000) NOT NULL, `checksum` INT, `installed_by` VARCHAR(100) NOT NULL, `installed_on` TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, `execution_time` INT NOT NULL, `success` BOOL NOT NULL, CONSTRAINT `flyway_schema_history_pk` PRIMARY KEY (`installed_rank`)) ENGINE=InnoDB AS SELECT 1 as "installed_rank", '1' as "version", '<< Flyway Baseline >>' as "description", 'BASELINE' as "type", '<< Flyway Baseline >>' as "script", NULL as "checksum", 'me' as "installed_by", CURRENT_TIMESTAMP as "installed_on", 0 as "execution_time", TRUE as "success"
+CREATE INDEX `flyway_schema_history_s_idx` ON `flyway_schema_history` (`success`)
+CREATE TABLE {db}.DATABASECHANGELOGLOCK (ID INT NOT NULL, `LOCKED` TINYINT NOT NULL, LOCKGRANTED datetime NULL, LOCKEDBY VARCHAR(255) NULL, CONSTRAINT PK_DATABASECHANGELOGLOCK PRIMARY KEY (ID))
+CREATE TABLE {db}.liqui (id BIGINT AUTO_INCREMENT NOT NULL, name VARCHAR(255) NULL, active BIT(1) DEFAULT 1 NOT NULL, amount numeric(19, 2) NULL, body MEDIUMTEXT NULL, at timestamp DEFAULT NOW() NULL, CONSTRAINT PK_LIQUI PRIMARY KEY (id), UNIQUE (name)) COMMENT='by liquibase'
+ALTER TABLE {db}.liqui ADD flag BIT DEFAULT 0 NULL, ADD code VARCHAR(5) DEFAULT 'x' NOT NULL COMMENT 'z' AFTER name
+ALTER TABLE {db}.liqui MODIFY code VARCHAR(25) NOT NULL
+ALTER TABLE {db}.liqui ALTER code SET DEFAULT 'abc'
+ALTER TABLE {db}.liqui ADD CONSTRAINT UC_CODE UNIQUE (code)
+ALTER TABLE {db}.liqui DROP KEY UC_CODE
+ALTER TABLE {db}.liqui CHANGE flag flags BIT(4)
+DROP TABLE flyway_schema_history, DATABASECHANGELOGLOCK, liqui
+-- WordPress
+SET SESSION sql_mode = 'NO_ENGINE_SUBSTITUTION'
+CREATE TABLE wp_posts ( ID bigint(20) unsigned NOT NULL auto_increment, post_author bigint(20) unsigned NOT NULL default '0', post_date datetime NOT NULL default '0000-00-00 00:00:00', post_content longtext NOT NULL, post_title text NOT NULL, post_excerpt text NOT NULL, post_status varchar(20) NOT NULL default 'publish', post_password varchar(255) NOT NULL default '', post_name varchar(200) NOT NULL default '', to_ping text NOT NULL, post_modified datetime NOT NULL default '0000-00-00 00:00:00', post_parent bigint(20) unsigned NOT NULL default '0', guid varchar(255) NOT NULL default '', menu_order int(11) NOT NULL default '0', post_type varchar(20) NOT NULL default 'post', comment_count bigint(20) NOT NULL default '0', PRIMARY KEY  (ID), KEY post_name (post_name(191)), KEY type_status_date (post_type,post_status,post_date,ID), KEY post_parent (post_parent)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci
+CREATE TABLE wp_options ( option_id bigint(20) unsigned NOT NULL auto_increment, option_name varchar(191) NOT NULL default '', option_value longtext NOT NULL, autoload varchar(20) NOT NULL default 'yes', PRIMARY KEY  (option_id), UNIQUE KEY option_name (option_name), KEY autoload (autoload)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci
+ALTER TABLE wp_posts CHANGE COLUMN `post_password` post_password varchar(500) NOT NULL default ''
+ALTER TABLE wp_posts ADD KEY post_author (post_author)
+ALTER TABLE wp_options CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci
+ALTER TABLE wp_options ADD COLUMN expires datetime DEFAULT '0000-00-00', MODIFY autoload enum('yes','no') NOT NULL DEFAULT 'no'
+SET SESSION sql_mode = DEFAULT
+DROP TABLE wp_posts, wp_options
+-- Other frameworks
+create table `orders` (`id` bigint unsigned not null auto_increment primary key, `uuid` char(36) not null, `owner_type` varchar(255) not null, `total` double(8, 2) not null default '0', `email_verified_at` timestamp null, `created_at` timestamp null default CURRENT_TIMESTAMP, `deleted_at` timestamp null) default character set utf8mb4 collate 'utf8mb4_unicode_ci' engine = InnoDB
+alter table `orders` add unique `orders_uuid_unique`(`uuid`)
+alter table `orders` add index `orders_owner_type_id_index`(`owner_type`, `id`), add `tags` json null after `uuid`, add `state` enum('new', 'paid') not null default 'new'
+alter table `orders` modify `total` decimal(10, 2) null, modify `owner_type` varchar(100) null comment 'morph'
+alter table `orders` add `sum` decimal(10, 2) as (`total` * 2) stored, add `low` varchar(100) generated always as (lower(`owner_type`)) virtual
+alter table `orders` rename `laravel_orders`
+create table a_hibernate (id bigint not null auto_increment, active bit not null, created datetime(6), ratio float(53), score float(23), status enum ('A','B'), payload varbinary(255), big tinyblob, uid binary(16), primary key (id)) engine=InnoDB
+alter table a_hibernate add constraint UK_6dotkott2kjsp8vw4d0m25fb7 unique (uid)
+create table hibernate_sequence (next_val bigint) engine=InnoDB
+CREATE TABLE IF NOT EXISTS `Users` (`id` INTEGER NOT NULL auto_increment , `firstName` VARCHAR(255), `role` ENUM('a', 'b') DEFAULT 'a', `ok` TINYINT(1) DEFAULT true, `createdAt` DATETIME NOT NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB
+CREATE TABLE `Prisma` (`id` INTEGER NOT NULL AUTO_INCREMENT, `createdAt` DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3), `published` BOOLEAN NOT NULL DEFAULT false, `email` VARCHAR(191) NOT NULL, `price` DECIMAL(65,30) NOT NULL, UNIQUE INDEX `Prisma_email_key`(`email`), INDEX `Prisma_published_idx`(`published`), PRIMARY KEY (`id`)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci
+CREATE TABLE `typeorm` (`id` varchar(36) NOT NULL, `d` datetime(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6), `email` varchar(255) NOT NULL, UNIQUE INDEX `IDX_97672ac88f789774dd47f7c8be` (`email`), PRIMARY KEY (`id`)) ENGINE=InnoDB
+ALTER TABLE `typeorm` ADD UNIQUE INDEX `IDX_two` (`d`, `email`)
+ALTER TABLE `typeorm` CHANGE `email` `email` varchar(255) CHARACTER SET "utf8mb4" COLLATE "utf8mb4_bin" NULL
+CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))
+CREATE TABLE drupal_users (uid INT unsigned NOT NULL DEFAULT 0 COMMENT 'The ID', langcode VARCHAR(12) CHARACTER SET ascii COLLATE ascii_general_ci NOT NULL, access INT NULL DEFAULT NULL, init VARCHAR(254) BINARY, data LONGBLOB NULL, PRIMARY KEY (uid, langcode), INDEX name (langcode, init(10))) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci COMMENT 'Stores user data.'
+CREATE TABLE magento_flag (flag_id int UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'Flag Id', state smallint UNSIGNED NOT NULL DEFAULT 0 COMMENT 'Flag State', last_update timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP COMMENT 'Date', value decimal(20,6) NOT NULL DEFAULT 0.000000, CONSTRAINT PRIMARY KEY (flag_id), INDEX FLAG_LAST_UPDATE (last_update)) ENGINE=innodb DEFAULT CHARSET=utf8 DEFAULT COLLATE=utf8_general_ci COMMENT='Flag' AUTO_INCREMENT 5
+DROP TABLE laravel_orders, a_hibernate, hibernate_sequence, Users, Prisma, typeorm, alembic_version, drupal_users, magento_flag
+-- What only one of the servers knows
+mysql: CREATE TABLE own1 (a INT NOT NULL COLUMN_FORMAT DYNAMIC STORAGE MEMORY, p POINT NOT NULL SRID 4326, j JSON DEFAULT ('{}'), b INT CONSTRAINT own_positive CHECK (b > 0) ENFORCED, c VARCHAR(20), PRIMARY KEY (a), INDEX multi ((CAST(j->'$.a' AS UNSIGNED ARRAY))), SPATIAL INDEX (p)) AUTOEXTEND_SIZE=4M TABLESPACE=innodb_file_per_table
+mysql: ALTER TABLE own1 ALTER CHECK own_positive NOT ENFORCED, ALTER INDEX multi INVISIBLE
+mysql: ALTER TABLE own1 DROP CONSTRAINT own_positive, ADD INDEX low ((lower(c)), b DESC) INVISIBLE COMMENT 'f'
+mysql: ALTER TABLE own1 ADD COLUMN d INT DEFAULT (b + 1), ADD COLUMN e DATETIME(3) DEFAULT (NOW(3))
+mysql: ALTER TABLE own1 ADD UNIQUE INDEX uf ((b + d)), RENAME COLUMN e TO ee
+mysql: ALTER TABLE own1 SECONDARY_ENGINE_ATTRIBUTE = '{}', ENCRYPTION = 'N'
+mysql: CREATE TABLE own2 TABLE own1
+mysql: CREATE TABLE own3 (x INT NOT NULL) SELECT column_0 AS x, column_1 AS y FROM (VALUES ROW(1, 2)) AS v
+mysql: TRUNCATE own3
+mysql: doubt: ALTER TABLE own3 ADD z INT NOT SECONDARY, ADD PRIMARY KEY (x)
+mysql: ALTER TABLE own3 MODIFY z INT NOT NULL DEFAULT 1 VISIBLE, ALGORITHM=INPLACE
+mysql: DROP TABLE own1, own2, own3
+mariadb: doubt: CREATE TABLE IF NOT EXISTS own1 (a INT PRIMARY KEY, s DATE NOT NULL, e DATE NOT NULL, b INT DEFAULT (a + 1), PERIOD FOR valid (s, e), UNIQUE without (a, valid WITHOUT OVERLAPS)) PAGE_COMPRESSED=0 ENCRYPTED=NO TRANSACTIONAL=0
+mariadb: doubt: CREATE TABLE own2 (a INT PRIMARY KEY, b VARCHAR(50) COMPRESSED, c BLOB COMPRESSED=zlib)
+mariadb: ALTER TABLE IF EXISTS own1 ADD COLUMN IF NOT EXISTS (c INT, d INT), DROP INDEX IF EXISTS nope, ADD INDEX IF NOT EXISTS ib (b), ADD UNIQUE KEY IF NOT EXISTS ub (b)
+mariadb: ALTER TABLE own1 ADD CONSTRAINT IF NOT EXISTS cc CHECK (b > 0), DROP CONSTRAINT IF EXISTS nope, MODIFY COLUMN IF EXISTS nope INT, CHANGE IF EXISTS c cc BIGINT
+mariadb: ALTER TABLE own1 DROP CONSTRAINT cc, ALTER INDEX ib IGNORED, RENAME KEY ub TO uc
+mariadb: ALTER TABLE own1 DROP PERIOD FOR valid, DROP KEY without
+mariadb: ALTER TABLE own1 RENAME COLUMN cc TO c, ALTER COLUMN d SET DEFAULT (1 + 1), ADD e2 TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
+mariadb: ALTER TABLE own1 WAIT 3 ADD f VARCHAR(20) DEFAULT CONCAT('a', "b"), ADD g INT AS (b + 1) PERSISTENT, ADD h INT DEFAULT 5 INVISIBLE
+mariadb: CREATE OR REPLACE INDEX ib ON own1 (b, c)
+mariadb: CREATE INDEX IF NOT EXISTS ib ON own1 (c)
+mariadb: CREATE UNIQUE INDEX IF NOT EXISTS uc2 ON own1 (c) NOWAIT
+mariadb: DROP INDEX IF EXISTS ib ON own1
+mariadb: doubt: RENAME TABLE IF EXISTS nope TO nope2, own1 TO own3
+mariadb: RENAME TABLE own3 NOWAIT TO own1
+mariadb: TRUNCATE TABLE own1 WAIT 2
+mariadb: CREATE TABLE own4 (a INT PRIMARY KEY, b TEXT, UNIQUE (b), c INT UNIQUE) ENGINE=InnoDB
+mariadb: ALTER TABLE own4 MODIFY b VARCHAR(40)
+mariadb: ALTER TABLE own4 MODIFY b LONGTEXT, ADD UNIQUE (b, c)
+mariadb: CREATE TABLE own5 (a INT PRIMARY KEY, b INT WITHOUT SYSTEM VERSIONING, c INT)
+mariadb: CREATE SEQUENCE own_seq START WITH 100 INCREMENT BY 10
+mariadb: ALTER SEQUENCE own_seq RESTART 50
+mariadb: CREATE TABLE own6 (a BIGINT PRIMARY KEY DEFAULT NEXTVAL(own_seq), b BIGINT DEFAULT (NEXT VALUE FOR own_seq))
+mariadb: DROP TABLE own6
+mariadb: DROP SEQUENCE own_seq
+mariadb: DROP TABLE IF EXISTS own1, own2, own4, own5 WAIT 5
+-- Prefixes and types of indexed columns
+CREATE TABLE pre (a BLOB, b TEXT, c VARCHAR(30), d VARBINARY(30), e CHAR(9), UNIQUE ua (a(9)), UNIQUE ub (b(9)), UNIQUE uc (c(9)), UNIQUE ud (d(9)), UNIQUE ue (e(5)))
+ALTER TABLE pre MODIFY a VARBINARY(20), MODIFY b VARCHAR(20), MODIFY c TEXT, MODIFY d BLOB
+ALTER TABLE pre MODIFY a VARBINARY(9), MODIFY b VARCHAR(9), MODIFY c VARCHAR(9), MODIFY d VARBINARY(5), MODIFY e CHAR(4)
+ALTER TABLE pre MODIFY a VARBINARY(20), MODIFY b VARCHAR(20), MODIFY e CHAR(9)
+CREATE TABLE pre2 (a BLOB, b TEXT CHARACTER SET latin1, c VARCHAR(30) CHARACTER SET latin1, UNIQUE ua (a(9)), UNIQUE ub (b(9)), UNIQUE uc (c(9)))
+ALTER TABLE pre2 MODIFY a VARCHAR(20) CHARACTER SET utf8mb4, MODIFY b VARCHAR(20) CHARACTER SET utf8mb4, MODIFY c VARCHAR(40) CHARACTER SET utf8mb4
+ALTER TABLE pre2 MODIFY a INT, MODIFY b VARBINARY(20), MODIFY c DATE
+CREATE TABLE pre3 (a BLOB, b BLOB, c TEXT, UNIQUE ua (a(200)), UNIQUE ub (b(40)), UNIQUE uc (c(40)))
+ALTER TABLE pre3 MODIFY a VARCHAR(100) CHARACTER SET latin1, MODIFY b VARCHAR(10) CHARACTER SET utf8mb4, MODIFY c VARBINARY(100)
+DROP TABLE pre, pre2, pre3
+-- Defaults that go beside ON UPDATE
+CREATE TABLE upd (a INT PRIMARY KEY, b DATETIME(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), c DATETIME ON UPDATE CURRENT_TIMESTAMP, d TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP)
+ALTER TABLE upd ALTER b DROP DEFAULT, ALTER COLUMN c DROP DEFAULT, ALTER d DROP DEFAULT
+DROP TABLE upd

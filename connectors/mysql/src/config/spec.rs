@@ -90,10 +90,9 @@ const OPTIONS: &[OptionSpec] = &[
     .default("recopy"),
     flag(
         "scan.parse.online.schema.changes.enabled",
-        "whether the table swaps of gh-ost and pt-online-schema-change count as ALTER TABLE",
+        "whether the table swaps of gh-ost and pt-online-schema-change count as ALTER TABLE; if not, their tables are as any others",
     )
-    .default("false")
-    .no_effect("they always do"),
+    .default("true"),
     text("metadata.list", "metadata that transforms may read: op_ts, table_name, database_name, row_kind"),
     // The value model's switches.
     OptionSpec::new(

@@ -10,7 +10,8 @@ use super::{
 pub enum Interest {
     /// Nothing that changes a table's definition or empties it; or temporary tables.
     Nothing,
-    /// CREATE, ALTER, DROP, RENAME, TRUNCATE TABLE; CREATE and DROP INDEX.
+    /// CREATE, ALTER, DROP, RENAME, TRUNCATE TABLE; CREATE and DROP INDEX; CREATE TRIGGER, by which an online schema change
+    /// is known.
     Table,
     /// CREATE, ALTER, DROP DATABASE.
     Database,
@@ -19,6 +20,8 @@ pub enum Interest {
 /// Words behind a verb that stand ahead of the object's kind.
 const BEFORE_KIND: [&str; 9] =
     ["OR", "REPLACE", "ONLINE", "OFFLINE", "IGNORE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR"];
+/// Tokens of `DEFINER = user@host` and what it is of.
+const DEFINER_TOKENS_MAX: usize = 8;
 /// Words of `SET STATEMENT … FOR` that are read until its statement begins.
 const SET_TOKENS_MAX: usize = 4096;
 
@@ -79,6 +82,12 @@ pub fn classify(session: &Session, text: &[u8]) -> Interest {
             "TABLE" | "TABLES" => return Interest::Table,
             "INDEX" if verb == "CREATE" || verb == "DROP" => return Interest::Table,
             "DATABASE" | "SCHEMA" => return Interest::Database,
+            "TRIGGER" if verb == "CREATE" => return Interest::Table,
+            "DEFINER" if verb == "CREATE" => {
+                let is_trigger =
+                    (0..DEFINER_TOKENS_MAX).any(|_| word().is_some_and(|word| word == "TRIGGER"));
+                return if is_trigger { Interest::Table } else { Interest::Nothing };
+            }
             other if BEFORE_KIND.contains(&other) => {}
             _ => break,
         }

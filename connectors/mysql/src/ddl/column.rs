@@ -242,11 +242,12 @@ fn attribute(cursor: &mut Cursor<'_>, column: &mut ColumnSpec) -> Result<bool, F
         references(cursor)?;
     } else if cursor.is_word("CONSTRAINT") || cursor.is_word("CHECK") {
         check(cursor)?;
-    } else if cursor.take_all(&["WITHOUT", "SYSTEM", "VERSIONING"]) {
-        column.unversioned = true;
-    } else if cursor.take_all(&["WITH", "SYSTEM", "VERSIONING"])
-        || cursor.take_all(&["NOT", "SECONDARY"])
+    } else if cursor.take_all(&["WITHOUT", "SYSTEM", "VERSIONING"])
+        || cursor.take_all(&["WITH", "SYSTEM", "VERSIONING"])
     {
+        // It says something in a table with versions only, and such tables are refused.
+    } else if cursor.is_word("NOT") && cursor.is_word_at(1, "SECONDARY") {
+        return cursor.fault("a column NOT SECONDARY is read from the server");
     } else if cursor.take_any(&["COLUMN_FORMAT", "STORAGE", "SRID"]) {
         cursor.next();
     } else if cursor.take_any(&["ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE"]) {

@@ -146,9 +146,10 @@ pub(super) fn index_parts(cursor: &mut Cursor<'_>) -> Result<Vec<Part>, Fault> {
                 prefix = Some(cursor.number()?);
                 cursor.expect_symbol(b')')?;
             }
-            if !cursor.take_all(&["WITHOUT", "OVERLAPS"]) {
-                parts.push((Some(column), prefix));
+            if cursor.is_word("WITHOUT") && cursor.is_word_at(1, "OVERLAPS") {
+                return cursor.fault("a key over a period is read from the server");
             }
+            parts.push((Some(column), prefix));
         }
         cursor.take_any(&["ASC", "DESC"]);
         if cursor.symbol(b')') {

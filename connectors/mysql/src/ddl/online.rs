@@ -1,4 +1,13 @@
-//! Online schema changes: the helper tables of gh-ost and pt-online-schema-change, by their names.
+//! Online schema changes: the helper tables of gh-ost and pt-online-schema-change, by their names and by the signatures of
+//! the tools: gh-ost's comment in its statements, and the triggers that pt-online-schema-change puts on a table before it
+//! copies the first row.
+
+use super::{
+    Session,
+    cursor::Name,
+    lexer::{Kind, Lexer},
+    mode,
+};
 
 /// The tool that swaps tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +22,13 @@ pub enum OnlineTool {
 const UNDERSCORES_MAX: usize = 10;
 /// Longest name of a table, which gh-ost's helpers are cut to.
 const NAME_CHARS_MAX: usize = 64;
+
+/// What gh-ost puts in its statements.
+const GH_OST: &[u8] = b"/* gh-ost */";
+const HEAD_BYTES: usize = 256;
+const HEAD_TOKENS: usize = 32;
+/// How the names of pt-online-schema-change's triggers begin.
+pub(crate) const TRIGGER_PREFIX: &str = "pt_osc_";
 
 /// What a table may be a helper of: base names that its own name fits, likely first. gh-ost's log (`_t_ghc`) and the
 /// tables left behind (`_t_del`, `_t_old`) are helpers too.
@@ -43,6 +59,44 @@ pub fn bases_of(helper: &str) -> Vec<(OnlineTool, String)> {
     bases
 }
 
+/// Whether gh-ost sent this statement.
+pub(super) fn is_by_gh_ost(text: &[u8]) -> bool {
+    text.windows(GH_OST.len()).take(HEAD_BYTES).any(|bytes| bytes == GH_OST)
+}
+
+/// The table that a statement puts a trigger of pt-online-schema-change on.
+pub(super) fn watched(session: &Session, text: &[u8]) -> Option<Name> {
+    let mut lexer = Lexer::new(
+        text,
+        session.dialect,
+        session.has_mode(mode::ANSI_QUOTES),
+        !session.has_mode(mode::NO_BACKSLASH_ESCAPES),
+    );
+    // `CREATE [DEFINER = user] TRIGGER [IF NOT EXISTS] name time event ON table`, no more of it.
+    let mut tokens = Vec::new();
+    while tokens.len() < HEAD_TOKENS {
+        let Ok(Some(token)) = lexer.token() else { break };
+        tokens.push(token.kind);
+    }
+    let is = |at: usize, word: &str| matches!(tokens.get(at), Some(Kind::Word(found)) if found.eq_ignore_ascii_case(word));
+    let name = |at: usize| match tokens.get(at) {
+        Some(Kind::Word(name) | Kind::Quoted(name)) => Some(name.clone()),
+        _ => None,
+    };
+    if !is(0, "CREATE") {
+        return None;
+    }
+    let trigger = (1..tokens.len()).find(|&at| is(at, "TRIGGER"))?;
+    let on = (trigger + 1..tokens.len()).find(|&at| is(at, "ON"))?;
+    let is_theirs =
+        (trigger + 1..on).any(|at| name(at).is_some_and(|name| name.starts_with(TRIGGER_PREFIX)));
+    let first = name(on + 1).filter(|_| is_theirs)?;
+    match tokens.get(on + 2) {
+        Some(Kind::Symbol(b'.')) => Some(Name { database: Some(first), table: name(on + 3)? }),
+        _ => Some(Name { database: None, table: first }),
+    }
+}
+
 /// Whether `helper` may be one of `table`, also when the name was cut to fit.
 pub fn is_helper_of(helper: &str, table: &str) -> Option<OnlineTool> {
     let full = helper.chars().count() >= NAME_CHARS_MAX;
@@ -68,6 +122,36 @@ pub(super) fn swap(table: &str, old: &str, new: &str) -> Option<OnlineTool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn triggers_of_the_tool_name_their_table() {
+        let dialect =
+            super::super::Dialect { flavor: crate::types::Flavor::MySql, version: (9, 7, 0) };
+        let session = Session::new(dialect, 0);
+        for (text, want) in [
+            (
+                "CREATE TRIGGER `pt_osc_shop_t_del` AFTER DELETE ON `shop`.`t` FOR EACH ROW BEGIN END",
+                Some("shop.t"),
+            ),
+            (
+                "CREATE DEFINER=`a`@`%` TRIGGER pt_osc_t_ins AFTER INSERT ON t FOR EACH ROW REPLACE",
+                Some("t"),
+            ),
+            ("CREATE DEFINER=`a`@`%` TRIGGER `shop`.`pt_osc_t_ins` AFTER INSERT ON `t`", Some("t")),
+            ("CREATE TRIGGER mine AFTER INSERT ON t FOR EACH ROW SET @a = 'pt_osc_'", None),
+            ("DROP TRIGGER IF EXISTS `shop`.`pt_osc_shop_t_del`", None),
+            ("CREATE TABLE pt_osc_t (a INT) /* TRIGGER ON t */", None),
+            ("CREATE TRIGGER `pt_osc_", None),
+        ] {
+            let found = watched(&session, text.as_bytes()).map(|name| match name.database {
+                Some(database) => format!("{database}.{}", name.table),
+                None => name.table,
+            });
+            assert_eq!(found.as_deref(), want, "{text}");
+        }
+        assert!(is_by_gh_ost(b"rename /* gh-ost */ table a to b"));
+        assert!(!is_by_gh_ost(b"rename table a to b"));
+    }
 
     #[test]
     fn helpers_are_known_by_their_names() {

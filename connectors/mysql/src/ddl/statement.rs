@@ -103,7 +103,6 @@ pub(super) struct ColumnSpec {
     /// Expression and whether it is stored.
     pub(super) generated: Option<(String, bool)>,
     pub(super) row_bound: bool,
-    pub(super) unversioned: bool,
     pub(super) invisible: bool,
 }
 

@@ -242,6 +242,56 @@ fn doubt_is_never_a_guess() {
     check(&[T, &deep], &["doubt true"], "-");
 }
 
+/// What pt-online-schema-change puts on a table before it copies it.
+const TRIGGER: &str = "CREATE DEFINER=`a`@`%` TRIGGER `pt_osc_shop_t_upd` AFTER UPDATE ON `shop`.`t` FOR EACH ROW BEGIN END";
+
+#[test]
+fn tables_with_names_of_helpers_are_tables() {
+    let made = "CREATE TABLE _t_new LIKE t";
+    check(&[T, made], &["created _t_new"], "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]");
+    check(
+        &[T, made, TRIGGER],
+        &["dropped _t_new"],
+        "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]",
+    );
+    check(
+        &[T, made, TRIGGER, "ALTER TABLE _t_new ADD x INT"],
+        &[],
+        "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]",
+    );
+    // Without the tool it may have any rows: the swap is two renames.
+    check(
+        &[T, made, "RENAME TABLE t TO _t_old, _t_new TO t"],
+        &["renamed t _t_old", "renamed _t_new t"],
+        "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]",
+    );
+    for name in ["_t_old", "_t_del"] {
+        let (create, alter) =
+            (format!("CREATE TABLE {name} (x INT)"), format!("ALTER TABLE {name} ADD y INT"));
+        let (created, altered) = (format!("created {name}"), format!("altered {name}"));
+        let t = "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]";
+        check(&[T, &create], &[&created], t);
+        check(&[T, &create, &alter], &[&altered], t);
+    }
+    check(
+        &[T, "create /* gh-ost */ table _t_del (id int auto_increment primary key)"],
+        &[],
+        "0:a int, 1:b varchar(10)?, 2:c decimal(5,2)? [0]",
+    );
+    // A swap whose beginning was before our time.
+    check(
+        &[T, "rename /* gh-ost */ table t to _t_del, _t_gho to t", "DROP TABLE _t_del"],
+        &[],
+        "-",
+    );
+    check(&[T, "rename /* gh-ost */ table t to _t_del, _t_gho to t"], &["doubt true"], "-");
+    let mut plain = tracker(Flavor::MySql).following_online_changes(false);
+    run(&mut plain, T);
+    assert_eq!(names(&run(&mut plain, "CREATE TABLE _t_gho LIKE t")), ["created _t_gho"]);
+    let swap = "RENAME TABLE t TO _t_del, _t_gho TO t";
+    assert_eq!(names(&run(&mut plain, swap)), ["renamed t _t_del", "renamed _t_gho t"]);
+}
+
 #[test]
 fn online_schema_changes_are_alterations() {
     check(
@@ -258,6 +308,7 @@ fn online_schema_changes_are_alterations() {
         &[
             T,
             "CREATE TABLE `shop`.`_t_new` (c DECIMAL(5,2), a INT NOT NULL, x INT, PRIMARY KEY (a))",
+            TRIGGER,
             "RENAME TABLE `shop`.`t` TO `shop`.`_t_old`, `shop`.`_t_new` TO `shop`.`t`",
         ],
         &["altered t PtOsc"],
@@ -268,6 +319,7 @@ fn online_schema_changes_are_alterations() {
             T,
             "CREATE TABLE `_t_new` LIKE t",
             "ALTER TABLE `_t_new` DROP PRIMARY KEY, ADD PRIMARY KEY (b)",
+            TRIGGER,
             "RENAME TABLE t TO _t_old, _t_new TO t",
         ],
         &["new incarnation of t"],
@@ -291,6 +343,12 @@ fn only_tables_and_databases_are_of_interest() {
         ("DROP USER x", Interest::Nothing),
         ("TRUNCATE t", Interest::Table),
         ("# c\nRENAME TABLES a TO b", Interest::Table),
+        (
+            "CREATE DEFINER=`a`@`%` TRIGGER x AFTER INSERT ON t FOR EACH ROW SET @a = 1",
+            Interest::Table,
+        ),
+        ("CREATE DEFINER=`a`@`%` PROCEDURE x() SELECT 1", Interest::Nothing),
+        ("DROP TRIGGER x", Interest::Nothing),
         ("BEGIN", Interest::Nothing),
         ("", Interest::Nothing),
     ] {

@@ -11,7 +11,7 @@ use super::{
     Alteration, Definition, Doubt, Effect, Outcome, Session, ValueChange, alteration, collation,
     cursor::Name,
     effect,
-    online::{bases_of, swap},
+    online::{OnlineTool, bases_of, is_by_gh_ost, is_helper_of, swap, watched},
     parse::{Unread, parse},
     session::mode,
     statement::{Body, Clause, Create, Statement},
@@ -31,12 +31,31 @@ pub struct Tracker {
     tables: BTreeMap<Key, Arc<Definition>>,
     /// Tables whose definition got lost; they are in doubt until they are put again.
     lost: BTreeSet<Key>,
+    /// Whether online schema changes are followed.
+    online: bool,
+    /// Tables that are known to be helpers of one: the tool's signature was seen.
+    helpers: BTreeSet<Key>,
 }
 
 impl Tracker {
     /// Without tables. `base`: the server's settings.
     pub fn new(base: Session) -> Self {
-        Tracker { base, databases: BTreeMap::new(), tables: BTreeMap::new(), lost: BTreeSet::new() }
+        Tracker {
+            base,
+            databases: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            online: true,
+            helpers: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the swaps of gh-ost and pt-online-schema-change count as alterations (they do unless said otherwise), or
+    /// their tables are as any other.
+    #[must_use]
+    pub fn following_online_changes(mut self, online: bool) -> Self {
+        self.online = online;
+        self
     }
 
     /// The server's settings.
@@ -76,7 +95,13 @@ impl Tracker {
     /// Applies a statement that ran under these settings. Never fails: what cannot be told is a [`Doubt`] about the
     /// tables that it may concern, whose definitions are forgotten until they are [`put`](Tracker::put) again.
     pub fn apply(&mut self, session: &Session, text: &[u8], captures: Captures<'_>) -> Outcome {
-        let mut run = Run { tracker: self, session, captures, outcome: Outcome::default() };
+        let by_gh_ost = self.online && is_by_gh_ost(text);
+        let outcome = Outcome::default();
+        let mut run = Run { tracker: self, session, captures, by_gh_ost, outcome };
+        if let Some(table) = watched(session, text) {
+            run.watched(&table);
+            return run.outcome;
+        }
         match parse(session, text) {
             Ok(statement) => run.statement(statement),
             Err(Unread { fault, tables }) => {
@@ -98,6 +123,8 @@ struct Run<'a> {
     tracker: &'a mut Tracker,
     session: &'a Session,
     captures: Captures<'a>,
+    /// gh-ost sent it.
+    by_gh_ost: bool,
     outcome: Outcome,
 }
 
@@ -157,6 +184,7 @@ impl Run<'_> {
                 }
                 self.tracker.databases.remove(&name);
                 self.tracker.lost.retain(|key| key.0 != name);
+                self.tracker.helpers.retain(|key| key.0 != name);
             }
         }
     }
@@ -168,11 +196,46 @@ impl Run<'_> {
         TableId::new(spelled(database), spelled(&name.table))
     }
 
-    /// The base tables that are captured and that this may be a helper of.
+    /// The base table that is captured and that this, by its name, may be a helper of.
     fn helped(&self, id: &TableId) -> Option<TableId> {
         let database = id.schema.as_deref().unwrap_or_default();
-        let bases = bases_of(&id.table).into_iter();
-        bases.map(|(_, base)| TableId::new(database, base)).find(|base| (self.captures)(base))
+        let bases = if self.tracker.online { bases_of(&id.table) } else { Vec::new() };
+        let mut bases = bases.into_iter().map(|(_, base)| TableId::new(database, base));
+        bases.find(|base| (self.captures)(base))
+    }
+
+    /// Whether this is known to be a helper.
+    fn is_helper(&self, id: &TableId) -> bool {
+        self.tracker.helpers.contains(&self.tracker.key(id))
+    }
+
+    /// Whether a table that is made now is a helper: gh-ost's by their names, which nobody else gives, but for the one that
+    /// only holds the name of the table to be left behind. pt-online-schema-change is known by its triggers, which come next.
+    fn is_made_by_tool(&self, id: &TableId) -> bool {
+        self.helped(id).is_some()
+            && (id.table.ends_with("_gho")
+                || id.table.ends_with("_ghc")
+                || id.table.ends_with("_del") && self.by_gh_ost)
+    }
+
+    /// pt-online-schema-change watches a table: what it made beside it is a helper, and still without rows.
+    fn watched(&mut self, name: &Name) {
+        let base = self.id(name);
+        if !self.tracker.online || !(self.captures)(&base) {
+            return;
+        }
+        let made = |id: &TableId| {
+            id.schema == base.schema
+                && id.table.ends_with("_new")
+                && is_helper_of(&id.table, &base.table) == Some(OnlineTool::PtOsc)
+        };
+        let tables = self.tracker.tables.values().filter(|table| made(&table.meta.id));
+        for table in tables.cloned().collect::<Vec<_>>() {
+            let id = &table.meta.id;
+            self.effect(id, Effect::Dropped(Arc::clone(&table)));
+            let key = self.tracker.key(id);
+            self.tracker.helpers.insert(key);
+        }
     }
 
     fn is_kept(&self, id: &TableId) -> bool {
@@ -181,7 +244,7 @@ impl Run<'_> {
 
     /// Reports what happens to a captured table; helpers are only tracked.
     fn effect(&mut self, id: &TableId, effect: Effect) {
-        if (self.captures)(id) && self.helped(id).is_none() {
+        if (self.captures)(id) && !self.is_helper(id) {
             self.outcome.effects.push(effect);
         }
     }
@@ -206,6 +269,11 @@ impl Run<'_> {
                     self.tracker.tables.remove(&key);
                     self.tracker.lost.insert(key);
                 }
+                // Of a helper nothing is read; its swap is in doubt then.
+                let ids: Vec<TableId> = ids.into_iter().filter(|id| !self.is_helper(id)).collect();
+                if ids.is_empty() {
+                    return;
+                }
                 Some(ids)
             }
             None => {
@@ -226,6 +294,8 @@ impl Run<'_> {
         if let Some(table) = known {
             self.effect(id, Effect::Dropped(table));
         }
+        let key = self.tracker.key(id);
+        self.tracker.helpers.remove(&key);
     }
 
     fn database_collation(&self, id: &TableId) -> Option<String> {
@@ -243,6 +313,12 @@ impl Run<'_> {
         if create.if_not_exists && (before.is_some() || is_lost) && !create.or_replace {
             // It is there, so nothing happens.
             return;
+        }
+        let key = self.tracker.key(&id);
+        if self.is_made_by_tool(&id) {
+            self.tracker.helpers.insert(key);
+        } else {
+            self.tracker.helpers.remove(&key);
         }
         let made = match &create.body {
             Body::Define { columns, indexes, versioned } => {
@@ -378,9 +454,10 @@ impl Run<'_> {
                 continue;
             }
             // `t → _t_del, _t_gho → t`: one table in two moves.
-            let second = pairs.iter().enumerate().skip(nth + 1).find(|(_, (new, base))| {
-                base == from && new != to && swap(&from.table, &to.table, &new.table).is_some()
-            });
+            let second =
+                pairs.iter().enumerate().skip(nth + 1).find(|(_, (new, base))| {
+                    base == from && new != to && self.is_swap(from, to, new)
+                });
             if let Some((at, (new, _))) = second
                 && self.swapped(from, to, new)
             {
@@ -391,14 +468,30 @@ impl Run<'_> {
         }
     }
 
+    /// Whether this is an online schema change's last step: by its names with gh-ost, by what was seen of the tool before
+    /// with pt-online-schema-change, whose names people give to tables too.
+    fn is_swap(&self, table: &TableId, old: &TableId, new: &TableId) -> bool {
+        self.tracker.online
+            && match swap(&table.table, &old.table, &new.table) {
+                Some(OnlineTool::GhOst) => true,
+                Some(OnlineTool::PtOsc) => self.is_helper(new),
+                None => false,
+            }
+    }
+
     /// An online schema change's last step. False when it cannot be one.
     fn swapped(&mut self, table: &TableId, old: &TableId, new: &TableId) -> bool {
-        let (Some(before), Some(made)) =
-            (self.tracker.get(table).cloned(), self.tracker.get(new).cloned())
-        else {
-            return false;
-        };
         let Some(tool) = swap(&table.table, &old.table, &new.table) else { return false };
+        let known = (self.tracker.get(table).cloned(), self.tracker.get(new).cloned());
+        let (old_key, new_key) = (self.tracker.key(old), self.tracker.key(new));
+        self.tracker.helpers.remove(&new_key);
+        self.tracker.helpers.insert(old_key);
+        let (Some(before), Some(made)) = known else {
+            self.tracker.remove(table);
+            self.tracker.remove(new);
+            self.doubt_if_kept(table, "an online schema change ends that was not followed");
+            return true;
+        };
         let mut after = Definition::clone(&made);
         after.meta.id = table.clone();
         after.next_id = after.next_id.max(before.next_id);
@@ -421,6 +514,9 @@ impl Run<'_> {
     }
 
     fn move_table(&mut self, from: &TableId, to: &TableId) {
+        let (from_key, to_key) = (self.tracker.key(from), self.tracker.key(to));
+        let was_helper = self.tracker.helpers.remove(&from_key);
+        self.tracker.helpers.remove(&to_key);
         let Some(before) = self.tracker.remove(from) else {
             // What comes into a captured name from outside is not known.
             self.doubt_if_kept(to, &format!("\"{from}\" was renamed to it, which is not tracked"));
@@ -431,8 +527,7 @@ impl Run<'_> {
         let table = Arc::new(table);
         self.put(Arc::clone(&table));
         let effect = Effect::Renamed { from: from.clone(), table };
-        let concerned =
-            if (self.captures)(from) && self.helped(from).is_none() { from } else { to };
+        let concerned = if (self.captures)(from) && !was_helper { from } else { to };
         self.effect(&concerned.clone(), effect);
     }
 }

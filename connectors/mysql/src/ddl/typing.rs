@@ -61,9 +61,6 @@ pub(super) fn described(
     if spec.row_bound {
         extra.push("STORED GENERATED".into());
     }
-    if spec.unversioned {
-        extra.push("WITHOUT SYSTEM VERSIONING".into());
-    }
     if spec.invisible {
         extra.push("INVISIBLE".into());
     }
@@ -91,11 +88,26 @@ pub(super) fn set_default(column: &mut ColumnMeta, default: &DefaultSpec, flavor
     }
 }
 
-/// Takes a column's default away; MariaDB writes the NULL that is left.
+/// Takes a column's default away; MariaDB writes the NULL that is left. Of a default that was the present time MySQL keeps
+/// the mark, and MariaDB takes an ON UPDATE beside it along.
 pub(super) fn drop_default(column: &mut ColumnMeta, flavor: Flavor) {
+    let was_now = column
+        .default
+        .as_deref()
+        .is_some_and(|text| text.to_ascii_lowercase().starts_with("current_timestamp"));
     let is_null = flavor == Flavor::MariaDb && column.nullable;
     column.default = is_null.then(|| "NULL".to_owned());
-    column.extra = column.extra.replacen("DEFAULT_GENERATED", "", 1).trim().to_owned();
+    match (flavor, was_now) {
+        (Flavor::MariaDb, true) => {
+            let separator = separator(flavor);
+            let words = column.extra.split(separator).filter(|word| !word.starts_with("on update"));
+            column.extra = words.collect::<Vec<_>>().join(separator);
+        }
+        (Flavor::MySql, true) => {}
+        (_, false) => {
+            column.extra = column.extra.replacen("DEFAULT_GENERATED", "", 1).trim().to_owned();
+        }
+    }
 }
 
 /// Shows or hides a column.

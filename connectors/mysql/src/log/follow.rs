@@ -73,7 +73,8 @@ impl Follower {
         catalog: &Catalog,
         collations: &[(String, String)],
     ) -> Self {
-        let mut tracker = Tracker::new(ddl::Session::of_server(binder.info()));
+        let mut tracker = Tracker::new(ddl::Session::of_server(binder.info()))
+            .following_online_changes(binder.config().online_changes);
         for (database, collation) in collations {
             tracker.put_database(database, collation);
         }
@@ -194,8 +195,11 @@ impl Follower {
             Effect::Altered(alteration) => {
                 let before = known(&alteration.after.meta.id);
                 match before {
-                    // It stopped, and is released only by a new incarnation.
-                    Some(before) if before.is_stopped() => {}
+                    // It stopped, and is released only by a new incarnation, which this is when values changed.
+                    Some(before)
+                        if before.is_stopped()
+                            && (alteration.values.is_empty() || !self.binder.config().recopies) => {
+                    }
                     Some(before) if self.keeps_rows(&before, &alteration)? => {
                         changes.push(self.alter(before, &alteration.after).await?);
                     }

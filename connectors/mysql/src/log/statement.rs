@@ -5,6 +5,7 @@
 use cdc_api::TableId;
 
 use super::event::Query;
+use crate::ddl::TRIGGER_PREFIX;
 
 /// What a statement does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,19 +72,36 @@ pub(crate) fn read(query: &Query<'_>) -> Statement {
         "ROLLBACK" => Statement::Rollback,
         "SAVEPOINT" | "RELEASE" => Statement::Inside,
         "XA" => xa(&mut tokens),
-        "ALTER" => alter(&mut tokens),
-        "CREATE" => create(&mut tokens),
-        "DROP" => drop_objects(&mut tokens),
-        "RENAME" => rename(&mut tokens),
-        "TRUNCATE" => {
-            tokens.skip_word("TABLE");
-            tokens.name().map_or(Statement::Nothing, Statement::Truncates)
+        // MariaDB: settings for one statement.
+        "SET" if tokens.skip_word("STATEMENT") => {
+            while tokens.next().is_some_and(|token| !token.is_word("FOR")) {}
+            match tokens.next() {
+                Some(Token::Word(verb)) => {
+                    defines(&verb, &mut tokens).unwrap_or(Statement::Nothing)
+                }
+                _ => Statement::Nothing,
+            }
         }
         "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "LOAD" | "WITH" => {
             Statement::Writes(tokens.all_names())
         }
         "SELECT" | "DO" | "CALL" => Statement::MayWriteAnything,
-        _ => Statement::Nothing,
+        verb => defines(verb, &mut tokens).unwrap_or(Statement::Nothing),
+    }
+}
+
+/// A statement that defines or empties; none when this verb begins none.
+fn defines(verb: &str, tokens: &mut Tokens<'_>) -> Option<Statement> {
+    match verb.to_ascii_uppercase().as_str() {
+        "ALTER" => Some(alter(tokens)),
+        "CREATE" => Some(create(tokens)),
+        "DROP" => Some(drop_objects(tokens)),
+        "RENAME" => Some(rename(tokens)),
+        "TRUNCATE" => {
+            tokens.skip_word("TABLE");
+            Some(tokens.name().map_or(Statement::Nothing, Statement::Truncates))
+        }
+        _ => None,
     }
 }
 
@@ -147,6 +165,20 @@ fn create(tokens: &mut Tokens<'_>) -> Statement {
     if tokens.skip_word("TABLE") {
         tokens.skip_words(&["IF", "NOT", "EXISTS"]);
         return Statement::Defines(tokens.name().into_iter().collect());
+    }
+    if tokens.peek_word("DEFINER") {
+        let is_other = |token: &Token| !token.is_word("TRIGGER");
+        while tokens.clone().next().is_some_and(|token| is_other(&token)) {
+            tokens.next();
+        }
+    }
+    if tokens.skip_word("TRIGGER") {
+        tokens.skip_words(&["IF", "NOT", "EXISTS"]);
+        // Only those by which an online schema change is known.
+        return match tokens.name() {
+            Some(name) if name.table.starts_with(TRIGGER_PREFIX) => on_table(tokens),
+            _ => Statement::Nothing,
+        };
     }
     let is_index =
         ["UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR"].iter().any(|word| tokens.skip_word(word));
@@ -215,6 +247,12 @@ enum Token {
     /// A string literal; its text does not matter.
     Literal,
     Symbol(u8),
+}
+
+impl Token {
+    fn is_word(&self, word: &str) -> bool {
+        matches!(self, Token::Word(found) if found.eq_ignore_ascii_case(word))
+    }
 }
 
 /// A scanner over the statement's bytes; comments are skipped, executable comments are read.
@@ -434,6 +472,17 @@ mod tests {
         check("TRUNCATE TABLE t", Statement::Truncates(name("t")));
         check("truncate s.t", Statement::Truncates(name("s.t")));
         check("DROP INDEX i ON t", defines(&["t"]));
+        check("SET STATEMENT a = 1, b = 'x' FOR ALTER TABLE t ADD c INT", defines(&["t"]));
+        check("SET @a = 1", Statement::Nothing);
+        let trigger =
+            "TRIGGER `pt_osc_s_t_del` AFTER DELETE ON s.t FOR EACH ROW DELETE FROM s._t_new";
+        check(&format!("CREATE DEFINER=`a`@`%` {trigger}"), defines(&["s.t"]));
+        check(&format!("CREATE {trigger}"), defines(&["s.t"]));
+        check(
+            "CREATE TRIGGER mine AFTER DELETE ON t FOR EACH ROW DELETE FROM u",
+            Statement::Nothing,
+        );
+        check("CREATE DEFINER=a@b VIEW v AS SELECT 1", Statement::Nothing);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::{MySqlConfig, StartupMode},
-    ddl::{Definition, bases_of},
+    ddl::Definition,
     keys::KeyLiteral,
     log::{Follower, LogReader, Readings, check_resumable, log_end, start_position},
     metadata::{self, ServerInfo},
@@ -312,13 +312,12 @@ async fn wanted_tables(
     }
     // Helpers of an online schema change come and go; their table is what is captured.
     let names: HashSet<TableId> = found.tables.iter().map(|meta| meta.id.clone()).collect();
-    let is_helper = |id: &TableId| {
-        let database = id.schema.clone().unwrap_or_default();
-        bases_of(&id.table)
-            .iter()
-            .any(|(_, base)| names.contains(&TableId::new(Arc::clone(&database), base.as_str())))
+    let helpers = if config.online_changes {
+        metadata::helpers(connection, &names).await?
+    } else {
+        HashSet::new()
     };
-    let is_new = |id: &TableId| !known.contains(id) && !is_helper(id);
+    let is_new = |id: &TableId| !known.contains(id) && !helpers.contains(id);
     let new = found.tables.into_iter().filter(|meta| is_new(&meta.id)).collect();
     for definition in metadata::definitions(connection, new).await? {
         wanted.tables.push(Wanted { definition: Arc::new(definition), version: 1, saved: None });

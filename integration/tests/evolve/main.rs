@@ -1,92 +1,13 @@
 //! The source's schema changes while the pipeline runs, and the sink follows: each kind of statement by itself, and a storm
 //! of random definitions and rows with `kill -9` at random moments. At the end content and columns of both are the same.
 
-use std::{path::PathBuf, time::Duration};
+mod incarnations;
+mod pipeline;
+mod tables;
 
-use cdc_integration::{
-    Daemon, Failure, LakeTable, Outcome, PipelineFolder, Random, Server, ServerKind, Sql,
-    assert_same, table_content, wait_until,
-};
+use cdc_integration::{Daemon, Failure, Outcome, Random, Server, ServerKind, Sql};
 
-const DEADLINE: Duration = Duration::from_secs(60);
-/// Written last: what a checkpoint shows of it is shown of all before.
-const MARKER: &str = "zz_marker";
-
-/// A pipeline over a database of its own.
-struct Pipeline {
-    folder: PipelineFolder,
-    file: PathBuf,
-    database: String,
-    markers: u32,
-}
-
-impl Pipeline {
-    /// With a table for markers in it.
-    async fn new(server: &Server, prefix: &str, source: &str, engine: &str) -> Outcome<Pipeline> {
-        let database = server.new_database(prefix).await?;
-        let folder = PipelineFolder::new()?;
-        let head = server.source_yaml(&format!(r"{database}.\.*"));
-        let text = format!("{head}{source}{}{engine}", folder.parquet_yaml("200ms"));
-        let file = folder.write("pipeline.yaml", &text)?;
-        let marker = format!("CREATE TABLE `{database}`.{MARKER} (id INT PRIMARY KEY)");
-        server.connect().await?.run(&marker).await?;
-        Ok(Pipeline { folder, file, database, markers: 0 })
-    }
-
-    fn table(&self, name: &str) -> Outcome<LakeTable> {
-        LakeTable::read(&self.folder.lake().join(&self.database).join(name))
-    }
-
-    /// Waits until everything that was committed by now is in the lake.
-    async fn settle(&mut self, server: &Server) -> Outcome {
-        self.markers += 1;
-        let id = self.markers.to_string();
-        let insert = format!("INSERT INTO `{}`.{MARKER} VALUES ({id})", self.database);
-        server.connect().await?.run(&insert).await?;
-        wait_until("the marker", DEADLINE, async || {
-            let lake = self.table(MARKER)?;
-            Ok(lake.rows.iter().any(|row| row.cells.first() == Some(&Some(id.clone()))))
-        })
-        .await
-    }
-
-    /// Waits until the lake's rows of now, under the table's columns of now, are the database's: a table that began anew
-    /// may still be copied.
-    async fn check(&self, server: &Server, table: &str) -> Outcome {
-        let expected = table_content(server, &self.database, table).await?;
-        let name = format!("{}.{table}", self.database);
-        let mut difference = Failure::new("nothing was read");
-        let waited = wait_until(&name, DEADLINE, async || {
-            let actual = self.table(table)?.current(&expected.key)?;
-            match assert_same(&name, &expected, &actual.with_columns(&expected.columns)) {
-                Ok(()) => Ok(true),
-                Err(found) => {
-                    difference = found;
-                    Ok(false)
-                }
-            }
-        })
-        .await;
-        waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))
-    }
-
-    /// The columns that the table's newest file has, beside the sink's own.
-    fn newest_columns(&self, table: &str) -> Outcome<Vec<String>> {
-        let lake = self.table(table)?;
-        let last = lake.rows.last().ok_or_else(|| Failure::new(format!("{table} is empty")))?;
-        let of_file = |file: &PathBuf| -> Outcome<Option<Vec<String>>> {
-            let one = LakeTable::read_file(file)?;
-            let is_newest = one.rows.iter().any(|row| row.seq == last.seq);
-            Ok(is_newest.then_some(one.columns))
-        };
-        for file in &lake.files {
-            if let Some(columns) = of_file(file)? {
-                return Ok(columns);
-            }
-        }
-        Err(Failure::new(format!("{table}: no file has the last row")))
-    }
-}
+use crate::pipeline::{DEADLINE, Pipeline};
 
 const EVOLVE: &str = "  schema.change.behavior: EVOLVE\n";
 
@@ -402,42 +323,4 @@ async fn a_storm_of_definitions_and_kills_on_mysql() -> Outcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_definitions_and_kills_on_mariadb() -> Outcome {
     storm(ServerKind::Mariadb, seed(6)).await
-}
-
-/// A table that the pipeline file names only from the next start on is copied while the others stream.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_from_a_changed_file_is_added_at_the_next_start() -> Outcome {
-    for kind in ServerKind::ALL {
-        let server = Server::shared(kind).await?;
-        let mut pipeline = Pipeline::new(server, "added", "", EVOLVE).await?;
-        let mut sql = server.connect().await?;
-        sql.run(&format!("USE `{}`", pipeline.database)).await?;
-        sql.run("CREATE TABLE a (id INT PRIMARY KEY)").await?;
-        sql.run("CREATE TABLE b (id INT PRIMARY KEY, v INT)").await?;
-        sql.run("INSERT INTO a VALUES (1), (2)").await?;
-        sql.run("INSERT INTO b VALUES (1, 1), (2, 2)").await?;
-        let whole = std::fs::read_to_string(&pipeline.file)?;
-        let exclude = format!("  tables.exclude: {}.b\nsink:", pipeline.database);
-        pipeline.folder.write("pipeline.yaml", &whole.replace("sink:", &exclude))?;
-        let daemon = Daemon::run(&pipeline.file)?;
-        pipeline.settle(server).await?;
-        daemon.stop(DEADLINE).await?.expect_code(0)?;
-        assert!(pipeline.table("b")?.rows.is_empty());
-        sql.run("INSERT INTO b VALUES (3, 3)").await?;
-        pipeline.folder.write("pipeline.yaml", &whole)?;
-        let daemon = Daemon::run(&pipeline.file)?;
-        let b = async || {
-            let expected = table_content(server, &pipeline.database, "b").await?;
-            let actual = pipeline.table("b")?.current(&expected.key)?;
-            Ok(expected.rows == actual.rows)
-        };
-        wait_until("the added table", DEADLINE, b).await?;
-        sql.run("UPDATE b SET v = v + 1").await?;
-        sql.run("INSERT INTO a VALUES (3)").await?;
-        pipeline.settle(server).await?;
-        pipeline.check(server, "a").await?;
-        pipeline.check(server, "b").await?;
-        daemon.stop(DEADLINE).await?.expect_code(0)?;
-    }
-    Ok(())
 }
