@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::Context,
+    cluster,
     config::{Settings, TopicCreation},
     failure,
     session::Session,
@@ -68,6 +69,12 @@ impl Markers {
                 topic.partitions
             ))
             .hint("set sink.marker-topic to a topic of one partition with cleanup.policy=compact, or to a name that is free"));
+        }
+        let policy = cluster::setting(&session.settings.properties, &name, "cleanup.policy").await;
+        if policy.as_ref().is_some_and(|policy| policy != "compact") {
+            return Err(Error::operator(format!("topic \"{name}\" does not keep checkpoint markers"))
+                .detail(format!("its cleanup.policy is {}", policy.unwrap_or_default()))
+                .hint("set cleanup.policy=compact on the topic, or sink.marker-topic to a name that is free"));
         }
         Ok(Markers { topic: name, uuid: uuid.to_owned() })
     }
