@@ -5,11 +5,7 @@ mod committed_up_to;
 mod plan;
 mod recovery;
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use cdc_api::{
     BeforeImages, CheckpointId, Error, EventSinkProvider, EventSourceProvider, OptionFault,

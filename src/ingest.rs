@@ -177,7 +177,9 @@ impl Ingest {
                 Some(batch) => self.registry.route(batch),
                 None => Ok(Vec::new()),
             }) {
-                Ok(routed) if self.refuses(routed.iter().map(|batch| batch.schema.id())) => continue,
+                Ok(routed) if self.refuses(routed.iter().map(|batch| batch.schema.id())) => {
+                    continue;
+                }
                 Ok(routed) => routed,
                 Err(error) => {
                     self.stop_table(error)?;

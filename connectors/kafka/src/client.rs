@@ -78,7 +78,13 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let code = match error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown) {
+            // What a broker thinks of our certificate comes behind the handshake, as if the connection were cut.
+            _ if reason.contains("SSL routines") && reason.contains("alert") => {
+                RDKafkaErrorCode::SSL
+            }
+            code => code,
+        };
         tracing::warn!(error = %error, "kafka client: {reason}");
         match code {
             // The client keeps it itself, with the code behind it.

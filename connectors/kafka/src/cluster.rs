@@ -51,8 +51,8 @@ pub(crate) async fn create(
     creation: &TopicCreation,
 ) -> Result<()> {
     let doing = || format!("topic \"{name}\" cannot be created");
-    let admin = admin(properties)
-        .map_err(|error| failure::of(doing(), &error, &Context::default()))?;
+    let admin =
+        admin(properties).map_err(|error| failure::of(doing(), &error, &Context::default()))?;
     // -1 is the broker's own default.
     let topic = NewTopic::new(
         name,

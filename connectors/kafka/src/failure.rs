@@ -52,7 +52,7 @@ fn remedy(code: Code) -> (ErrorKind, &'static str) {
         ),
         Code::SSL => (
             Operator,
-            "check properties.security.protocol, properties.ssl.ca.location and the broker's certificate",
+            "check properties.security.protocol, properties.ssl.ca.location, the names in the broker's certificate, and properties.ssl.certificate.location where it asks for ours",
         ),
         Code::TopicAuthorizationFailed => (
             Operator,
@@ -65,10 +65,6 @@ fn remedy(code: Code) -> (ErrorKind, &'static str) {
         Code::TransactionalIdAuthorizationFailed => (
             Operator,
             "allow the user Describe and Write on the transactional ids that begin with sink.transactional-id-prefix",
-        ),
-        Code::GroupAuthorizationFailed => (
-            Operator,
-            "allow the user Read on the groups that begin with sink.transactional-id-prefix",
         ),
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => (
             Operator,

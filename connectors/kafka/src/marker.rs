@@ -14,6 +14,7 @@ use rdkafka::{
     Message, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::RDKafkaErrorCode as Code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -121,9 +122,20 @@ impl Markers {
                         last = Some(self.read(value)?);
                     }
                 }
+                // The client asks for its group by itself; nothing here belongs to one.
+                Some(Err(error))
+                    if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) =>
+                {
+                    tracing::debug!(error = %error, "reading checkpoint markers");
+                }
                 Some(Err(error)) => {
                     let message = format!("topic \"{}\" cannot be read", self.topic);
+                    let is_forbidden =
+                        error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed);
                     let error = failure::of(message, &error, consumer.context());
+                    if is_forbidden {
+                        return Err(error.hint("allow the user Read on the topic"));
+                    }
                     if !error.is_transient() {
                         return Err(error);
                     }

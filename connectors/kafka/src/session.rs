@@ -270,7 +270,9 @@ impl Session {
             found.map(|(table, _)| table.clone())
         };
         match table {
-            Some(table) if record.code == Code::MessageSizeTooLarge => self.too_large(&table, record),
+            Some(table) if record.code == Code::MessageSizeTooLarge => {
+                self.too_large(&table, record)
+            }
             _ => failure::of_code(
                 format!("records for topic \"{}\" were not delivered", record.topic),
                 record.code,
@@ -304,9 +306,11 @@ impl Session {
             .hint(failure::TOO_LARGE);
         }
         self.batches.set(largest.max(1));
-        Error::transient(format!("topic \"{topic}\" does not take batches of records as large as they are"))
-            .detail(format!("up to {} bytes, and the topic takes {known}", self.batch_bytes_max))
-            .hint("raise max.message.bytes of the topic, or lower properties.batch.size")
+        Error::transient(format!(
+            "topic \"{topic}\" does not take batches of records as large as they are"
+        ))
+        .detail(format!("up to {} bytes, and the topic takes {known}", self.batch_bytes_max))
+        .hint("raise max.message.bytes of the topic, or lower properties.batch.size")
     }
 
     /// Where a record goes; none leaves it to librdkafka's murmur2.
@@ -361,9 +365,14 @@ impl Session {
     fn unsent(&self, error: &KafkaError, plan: &TablePlan, bytes: usize) -> Error {
         let id = plan.schema.id();
         if error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge) {
-            return Error::data(id.clone(), format!("a row of table \"{id}\" is too large for Kafka"))
-                .detail(format!("its record has up to {bytes} bytes, more than the producer's message.max.bytes"))
-                .hint(failure::TOO_LARGE);
+            return Error::data(
+                id.clone(),
+                format!("a row of table \"{id}\" is too large for Kafka"),
+            )
+            .detail(format!(
+                "its record has up to {bytes} bytes, more than the producer's message.max.bytes"
+            ))
+            .hint(failure::TOO_LARGE);
         }
         self.failed(
             format!("rows of table \"{id}\" cannot be sent to topic \"{}\"", plan.topic.name),
@@ -373,8 +382,7 @@ impl Session {
 
     /// The error of a call, or what went wrong before and made the call fail.
     fn failed(&self, message: impl Into<String>, error: &KafkaError) -> Error {
-        self.trouble()
-            .unwrap_or_else(|| failure::of(message, error, self.producer.context()))
+        self.trouble().unwrap_or_else(|| failure::of(message, error, self.producer.context()))
     }
 
     /// Waits until everything sent is on the brokers. Blocks as long as they do not answer, at most until the records'

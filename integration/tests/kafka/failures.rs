@@ -49,7 +49,13 @@ impl Bench<'_> {
     }
 
     /// A pipeline of all tables; its state is beside it.
-    fn pipeline(&self, name: &str, cluster: &Cluster, guarantee: &str, sink: &str) -> Outcome<PathBuf> {
+    fn pipeline(
+        &self,
+        name: &str,
+        cluster: &Cluster,
+        guarantee: &str,
+        sink: &str,
+    ) -> Outcome<PathBuf> {
         let source = self.server.source_yaml(&format!(r"{}.\.*", self.database));
         let text = format!(
             "{source}sink:\n  type: kafka\n  properties.bootstrap.servers: {}\n  sink.delivery-guarantee: {guarantee}\n{sink}\
@@ -115,7 +121,9 @@ impl Changes {
         let table = format!("`{}`.t", bench.database);
         let task = tokio::spawn(async move {
             let mut number = 1_u64;
+            let mut pace = tokio::time::interval(PACE);
             while !*stopped.borrow() {
+                pace.tick().await;
                 let id = number % 50;
                 writer
                     .run(&match number % 11 {
@@ -138,6 +146,9 @@ impl Changes {
 }
 
 const TABLE: &str = "CREATE TABLE t (id INT PRIMARY KEY, v BIGINT NOT NULL, pad MEDIUMTEXT)";
+
+/// Between two changes: topics stay small enough to be read again and again.
+const PACE: Duration = Duration::from_millis(5);
 
 /// How long a server must be seen waiting to count as held back.
 const HELD_BACK: Duration = Duration::from_secs(3);
@@ -169,10 +180,8 @@ async fn a_broker_that_dies_and_sleeps_costs_nothing() -> Outcome {
         );
         bench.pipeline(name, &cluster, guarantee, &sink)
     };
-    let mut daemons = [
-        run(&pipeline("least", "at-least-once")?)?,
-        run(&pipeline("once", "exactly-once")?)?,
-    ];
+    let mut daemons =
+        [run(&pipeline("least", "at-least-once")?)?, run(&pipeline("once", "exactly-once")?)?];
     for daemon in &mut daemons {
         daemon.wait_for_log("phase=Streaming", DEADLINE).await?;
     }
@@ -278,7 +287,7 @@ async fn a_broker_without_room_costs_nothing() -> Outcome {
     }
     let log = broker.folder().join("log");
     wait_until("the broker to give up", DEADLINE, async || {
-        Ok(std::fs::read_to_string(&log)?.contains("all log dirs") )
+        Ok(std::fs::read_to_string(&log)?.contains("all log dirs"))
     })
     .await?;
     daemon.wait_for_log("Connection refused", DEADLINE).await?;
@@ -400,9 +409,11 @@ async fn a_record_too_large_stops_its_table_only() -> Outcome {
         let exit = daemon.stop(DEADLINE).await?.expect_code(0)?;
         for (table, key) in [("large", "500"), ("huge", "")] {
             let stopped = exit.stderr.lines().find(|line| {
-                line.contains("table quarantined") && line.contains(&format!("{}.{table}", bench.database))
+                line.contains("table quarantined")
+                    && line.contains(&format!("{}.{table}", bench.database))
             });
-            let line = stopped.ok_or_else(|| Failure::new(format!("{table} was not stopped\n{}", exit.stderr)))?;
+            let line = stopped
+                .ok_or_else(|| Failure::new(format!("{table} was not stopped\n{}", exit.stderr)))?;
             for text in ["too large", "max.message.bytes", key] {
                 assert!(line.contains(text), "{text} is missing in {line}");
             }
@@ -493,7 +504,8 @@ async fn markers_have_a_topic_that_keeps_them() -> Outcome {
 
     let (forgets, wide) = (cluster.name("forgets"), cluster.name("wide"));
     create_topic(cluster, &forgets, &[("cleanup.policy", "delete")]).await?;
-    let topic = NewTopic::new(&wide, 2, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+    let topic =
+        NewTopic::new(&wide, 2, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
     admin(cluster)?.create_topics([&topic], &AdminOptions::new()).await?;
     for (name, text) in [(&forgets, "cleanup.policy=compact"), (&wide, "2 partitions")] {
         let sink = format!("  sink.marker-topic: {name}\n");

@@ -25,7 +25,8 @@ const PLAIN: [(&str, &str); 4] = [
 /// A broker whose TLS listener wants a client certificate, and whose transactions may last two minutes.
 async fn guarded() -> Outcome<&'static Cluster> {
     static GUARDED: OnceCell<Cluster> = OnceCell::const_new();
-    let options = ["listener.name.ssl.ssl.client.auth=required", "transaction.max.timeout.ms=120000"];
+    let options =
+        ["listener.name.ssl.ssl.client.auth=required", "transaction.max.timeout.ms=120000"];
     GUARDED.get_or_try_init(|| Cluster::start(&options)).await
 }
 
@@ -57,13 +58,17 @@ async fn logins_and_certificates() -> Outcome {
     let ca = file("ca.pem");
     let inline = std::fs::read_to_string(&ca)?;
     let (certificate, key) = (file("client-cert.pem"), file("client-key.pem"));
-    let login = |mechanism, user, password| {
+    fn login<'a>(
+        mechanism: &'a str,
+        user: &'a str,
+        password: &'a str,
+    ) -> Vec<(&'static str, &'a str)> {
         vec![
             ("properties.sasl.mechanism", mechanism),
             ("properties.sasl.username", user),
             ("properties.sasl.password", password),
         ]
-    };
+    }
     let jaas = "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"scram\" password=\"scram-secret\";";
     let trust = ("properties.ssl.ca.location", ca.as_str());
     let ways = [
@@ -146,36 +151,90 @@ async fn what_does_not_fit_is_told_at_once() -> Outcome {
     let (tls, sasl, both) = (tls?, sasl?, both?);
     // The same address under a name that is not in the certificate.
     let renamed = listener(cluster, "127.1", 3)?;
-    let to = |servers, protocol| {
-        vec![
-            ("properties.bootstrap.servers", servers),
-            ("properties.security.protocol", protocol),
-        ]
-    };
-    let login = |mechanism, password| {
+    fn to<'a>(servers: &'a str, protocol: &'a str) -> Vec<(&'static str, &'a str)> {
+        vec![("properties.bootstrap.servers", servers), ("properties.security.protocol", protocol)]
+    }
+    fn login<'a>(mechanism: &'a str, password: &'a str) -> Vec<(&'static str, &'a str)> {
         vec![
             ("properties.sasl.mechanism", mechanism),
             ("properties.sasl.username", "scram"),
             ("properties.sasl.password", password),
         ]
-    };
+    }
+    fn trust(ca: &str) -> Vec<(&'static str, &str)> {
+        vec![("properties.ssl.ca.location", ca)]
+    }
     let right = || login("SCRAM-SHA-512", "scram-secret");
-    let trust = |ca| vec![("properties.ssl.ca.location", ca)];
     let password = "hint: check properties.sasl.mechanism, properties.sasl.username";
     let certificate = "hint: check properties.security.protocol, properties.ssl.ca.location";
     let no_answer = "hint: check properties.bootstrap.servers, properties.security.protocol";
     let cases = [
-        ("PLAIN", vec![to(&sasl, "SASL_PLAINTEXT"), login("PLAIN", "wrong-secret")], true, vec!["Authentication failed", password]),
-        ("SCRAM", vec![to(&sasl, "SASL_PLAINTEXT"), login("SCRAM-SHA-256", "wrong-secret")], true, vec!["uthentication failed", password]),
-        ("SCRAM over TLS", vec![to(&both, "SASL_SSL"), login("SCRAM-SHA-512", "wrong-secret"), trust(&ca)], true, vec!["uthentication failed", password]),
-        ("another authority", vec![to(&both, "SASL_SSL"), right(), trust(&other)], true, vec!["certificate verify failed", certificate]),
-        ("another name", vec![to(&renamed, "SASL_SSL"), right(), trust(&ca)], true, vec!["certificate verify failed", certificate]),
-        ("no certificate of ours", vec![to(&tls, "SSL"), trust(&ca)], true, vec!["certificate required", certificate]),
-        ("TLS to a plain listener", vec![to(plain, "SSL"), trust(&ca)], false, vec!["cannot be reached", no_answer]),
-        ("plain to a TLS listener", vec![to(&tls, "PLAINTEXT")], false, vec!["cannot be reached", no_answer]),
-        ("plain to a SASL listener", vec![to(&sasl, "PLAINTEXT")], false, vec!["cannot be reached", no_answer]),
-        ("nobody there", vec![to("127.0.0.1:1", "PLAINTEXT")], false, vec!["cannot be reached", "Connection refused", no_answer]),
-        ("no such host", vec![to("broker.invalid:9092", "PLAINTEXT")], false, vec!["cannot be reached", "resolve", no_answer]),
+        (
+            "PLAIN",
+            vec![to(&sasl, "SASL_PLAINTEXT"), login("PLAIN", "wrong-secret")],
+            true,
+            vec!["Authentication failed", password],
+        ),
+        (
+            "SCRAM",
+            vec![to(&sasl, "SASL_PLAINTEXT"), login("SCRAM-SHA-256", "wrong-secret")],
+            true,
+            vec!["uthentication failed", password],
+        ),
+        (
+            "SCRAM over TLS",
+            vec![to(&both, "SASL_SSL"), login("SCRAM-SHA-512", "wrong-secret"), trust(&ca)],
+            true,
+            vec!["uthentication failed", password],
+        ),
+        (
+            "another authority",
+            vec![to(&both, "SASL_SSL"), right(), trust(&other)],
+            true,
+            vec!["certificate verify failed", certificate],
+        ),
+        (
+            "another name",
+            vec![to(&renamed, "SASL_SSL"), right(), trust(&ca)],
+            true,
+            vec!["certificate verify failed", certificate],
+        ),
+        (
+            "no certificate of ours",
+            vec![to(&tls, "SSL"), trust(&ca)],
+            true,
+            vec!["alert bad certificate", certificate],
+        ),
+        (
+            "TLS to a plain listener",
+            vec![to(plain, "SSL"), trust(&ca)],
+            false,
+            vec!["cannot be reached", no_answer],
+        ),
+        (
+            "plain to a TLS listener",
+            vec![to(&tls, "PLAINTEXT")],
+            false,
+            vec!["cannot be reached", no_answer],
+        ),
+        (
+            "plain to a SASL listener",
+            vec![to(&sasl, "PLAINTEXT")],
+            false,
+            vec!["cannot be reached", no_answer],
+        ),
+        (
+            "nobody there",
+            vec![to("127.0.0.1:1", "PLAINTEXT")],
+            false,
+            vec!["cannot be reached", "Connection refused", no_answer],
+        ),
+        (
+            "no such host",
+            vec![to("broker.invalid:9092", "PLAINTEXT")],
+            false,
+            vec!["cannot be reached", "resolve", no_answer],
+        ),
     ];
     let runs = cases.into_iter().map(async |(name, options, at_once, texts)| {
         let took = refused(name, &options.concat(), &texts).await?;
@@ -257,7 +316,8 @@ async fn rights_that_are_missing_are_named() -> Outcome {
     is_refused(commit().await, &[&markers, "Describe"])?;
     grant(&["DESCRIBE", "CREATE", "WRITE"].map(|right| on(&markers, right))).await?;
     is_refused(commit().await, &["transactional id", "sink.transactional-id-prefix"])?;
-    grant(&["DESCRIBE", "WRITE"].map(|right| format!("TRANSACTIONAL_ID:{prefix}*:{right}"))).await?;
+    grant(&["DESCRIBE", "WRITE"].map(|right| format!("TRANSACTIONAL_ID:{prefix}*:{right}")))
+        .await?;
     is_refused(commit().await, &[&markers, "Read"])?;
     grant(&[on(&markers, "READ")]).await?;
     commit().await?;
@@ -294,8 +354,14 @@ async fn the_time_of_transactions_is_checked_at_start() -> Outcome {
     let short = start("5000").await.expect_err("less than two checkpoints");
     assert_eq!(short.kind(), &ErrorKind::Config, "{short:?}");
     let text = format!("{short:?}");
-    assert!(text.contains("properties.transaction.timeout.ms") && text.contains("checkpoint.interval"), "{text}");
-    is_refused(start("180000").await, &["properties.transaction.timeout.ms", "transaction.max.timeout.ms"])?;
+    assert!(
+        text.contains("properties.transaction.timeout.ms") && text.contains("checkpoint.interval"),
+        "{text}"
+    );
+    is_refused(
+        start("180000").await,
+        &["properties.transaction.timeout.ms", "transaction.max.timeout.ms"],
+    )?;
     start("120000").await?;
     Ok(())
 }
