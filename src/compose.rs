@@ -194,6 +194,8 @@ impl Pipeline {
             recovery::apply_pending(checkpoint, refused, &mut *applier, &mut registry).await?;
         }
         let next_seq = checkpoint.map_or(0, |checkpoint| checkpoint.next_seq);
+        let writers = Writers::start(&*self.sink, &context).await?;
+        let failure = writers.failure();
         let ingest = Ingest {
             source,
             transforms: Transforms::new(
@@ -202,8 +204,8 @@ impl Pipeline {
             ),
             registry,
             pause: Pause::new(share(limit, HELD_SHARE_PERCENT)),
-            writers: Writers::start(&*self.sink, &context).await?,
-            checkpoints: Checkpoints::start(store.clone(), committer, identity, next_id),
+            writers,
+            checkpoints: Checkpoints::start(store.clone(), committer, identity, next_id, failure),
             changes: Changes::start(applier),
             stopped: HashSet::new(),
             refused: refused.clone(),

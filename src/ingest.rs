@@ -395,7 +395,7 @@ impl Ingest {
             tables: self.registry.state(),
             pending,
         };
-        self.checkpoints.submit(barrier, staged, self.writers.failure())?;
+        self.checkpoints.submit(barrier, staged)?;
         turn.dirty = false;
         turn.barrier_due = Instant::now() + self.policy.interval;
         Ok(id)

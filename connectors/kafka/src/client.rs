@@ -28,6 +28,8 @@ struct Heard {
     connection: Option<(RDKafkaErrorCode, String, Instant)>,
     /// The first record that was not delivered.
     undelivered: Option<Undelivered>,
+    /// The first partition that could not take part in a transaction, in librdkafka's words, which its errors lack.
+    partition: Option<String>,
 }
 
 /// A record that no broker has.
@@ -58,6 +60,11 @@ impl Context {
         })
     }
 
+    /// The first partition that could not take part in a transaction, and why.
+    pub(crate) fn partition_error(&self) -> Option<String> {
+        self.with(|heard| heard.partition.clone())
+    }
+
     /// The first record that was not delivered.
     pub(crate) fn undelivered(&self) -> Option<Undelivered> {
         self.with(|heard| heard.undelivered.clone())
@@ -67,6 +74,11 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as L;
+        if facility == "ADDPARTS" {
+            self.with(|heard| {
+                heard.partition.get_or_insert_with(|| message.to_owned());
+            });
+        }
         match level {
             // An error of librdkafka is a connection that it goes on trying: nothing is lost.
             L::Emerg | L::Alert | L::Critical | L::Error | L::Warning => {

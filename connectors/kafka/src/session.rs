@@ -382,7 +382,22 @@ impl Session {
 
     /// The error of a call, or what went wrong before and made the call fail.
     fn failed(&self, message: impl Into<String>, error: &KafkaError) -> Error {
-        self.trouble().unwrap_or_else(|| failure::of(message, error, self.producer.context()))
+        if let Some(error) = self.trouble() {
+            return error;
+        }
+        let context = self.producer.context();
+        // A transaction that is broken answers most calls by its state; to begin another is refused with the reason.
+        let behind = match error.rdkafka_error_code() {
+            Some(Code::State) if self.transactional => self.producer.begin_transaction().err(),
+            _ => None,
+        };
+        match behind.as_ref().unwrap_or(error) {
+            KafkaError::Transaction(reason) if reason.txn_requires_abort() => {
+                let words = context.partition_error().unwrap_or_else(|| reason.string());
+                failure::because(message, reason.code(), words)
+            }
+            error => failure::of(message, error, context),
+        }
     }
 
     /// Waits until everything sent is on the brokers. Blocks as long as they do not answer, at most until the records'
