@@ -8,7 +8,7 @@ use cdc_api::{
     Result, SchemaChange, SourcePhase, SourceState,
 };
 use tokio::{
-    sync::mpsc,
+    sync::mpsc::{self, error::TrySendError},
     task::{AbortHandle, JoinSet},
 };
 
@@ -77,7 +77,8 @@ impl Identity {
 /// The handle that `ingest` has of the commit task.
 pub(crate) struct Checkpoints {
     requests: mpsc::Sender<Request>,
-    outcomes: mpsc::Receiver<Result<Committed>>,
+    outcomes: mpsc::Receiver<Committed>,
+    failure: Failure,
     in_flight: usize,
     next_id: CheckpointId,
     _tasks: JoinSet<()>,
@@ -86,22 +87,24 @@ pub(crate) struct Checkpoints {
 struct Request {
     barrier: Barrier,
     staged: Vec<Staged>,
-    failure: Failure,
 }
 
 impl Checkpoints {
-    /// Starts the task. `next_id` is above every id that store or sink know.
+    /// Starts the task. `next_id` is above every id that store or sink know. Its failure goes where those of the writers
+    /// go: a writer may wait for a commit, and who waits for that writer must hear that none comes.
     pub(crate) fn start(
         store: CheckpointStore,
         committer: Box<dyn Committer>,
         identity: Identity,
         next_id: CheckpointId,
+        failure: Failure,
     ) -> Checkpoints {
         let (requests, inbox) = mpsc::channel(IN_FLIGHT_MAX);
         let (outbox, outcomes) = mpsc::channel(IN_FLIGHT_MAX);
         let mut tasks = JoinSet::new();
-        let _: AbortHandle = tasks.spawn(serve(store, committer, identity, inbox, outbox));
-        Checkpoints { requests, outcomes, in_flight: 0, next_id, _tasks: tasks }
+        let serving = serve(store, committer, identity, inbox, outbox, failure.clone());
+        let _: AbortHandle = tasks.spawn(serving);
+        Checkpoints { requests, outcomes, failure, in_flight: 0, next_id, _tasks: tasks }
     }
 
     /// Whether one is between barrier and commit.
@@ -122,23 +125,26 @@ impl Checkpoints {
     }
 
     /// Hands over a barrier whose writers are flushing. Only while [`Checkpoints::has_room`].
-    pub(crate) fn submit(
-        &mut self,
-        barrier: Barrier,
-        staged: Vec<Staged>,
-        failure: Failure,
-    ) -> Result<()> {
+    pub(crate) fn submit(&mut self, barrier: Barrier, staged: Vec<Staged>) -> Result<()> {
         self.in_flight += 1;
-        self.requests
-            .try_send(Request { barrier, staged, failure })
-            .map_err(|_| Error::internal("a checkpoint was submitted while others were in flight"))
+        match self.requests.try_send(Request { barrier, staged }) {
+            // Of a task that has ended, `finished` tells.
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => {
+                Err(Error::internal("a checkpoint was submitted while others were in flight"))
+            }
+        }
     }
 
     /// Waits for the one in flight. Cancel-safe.
     pub(crate) async fn finished(&mut self) -> Result<Committed> {
-        let outcome = self.outcomes.recv().await;
-        self.in_flight = self.in_flight.saturating_sub(1);
-        outcome.unwrap_or_else(|| Err(Error::internal("the commit task ended without an error")))
+        match self.outcomes.recv().await {
+            Some(committed) => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                Ok(committed)
+            }
+            None => Err(self.failure.wait().await),
+        }
     }
 }
 
@@ -205,28 +211,38 @@ async fn serve(
     mut committer: Box<dyn Committer>,
     identity: Identity,
     mut inbox: mpsc::Receiver<Request>,
-    outbox: mpsc::Sender<Result<Committed>>,
+    outbox: mpsc::Sender<Committed>,
+    failure: Failure,
 ) {
+    let _reporter = failure.on_panic("the commit task panicked");
     while let Some(request) = inbox.recv().await {
-        let outcome = commit(&store, &mut *committer, &identity, request).await;
-        let failed = outcome.is_err();
-        if outbox.send(outcome).await.is_err() || failed {
-            return;
+        match commit(&store, &mut *committer, &identity, request).await {
+            Ok(Some(committed)) => {
+                if outbox.send(committed).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => {
+                failure.report(error);
+                return;
+            }
         }
     }
 }
 
+/// None when a writer gave no answer: it tells itself why.
 async fn commit(
     store: &CheckpointStore,
     committer: &mut dyn Committer,
     identity: &Identity,
     request: Request,
-) -> Result<Committed> {
+) -> Result<Option<Committed>> {
     let phase = request.barrier.phase;
     let mut committables = Vec::new();
     for staged in request.staged {
-        let answer = staged.await.map_err(|_| request.failure.take())?;
-        committables.extend(answer?);
+        let Ok(answer) = staged.await else { return Ok(None) };
+        committables.extend(answer);
     }
     let checkpoint = identity.checkpoint(request.barrier, committables);
     store.prepare(&checkpoint).await?;
@@ -236,7 +252,7 @@ async fn commit(
     committer.commit(checkpoint.id, &checkpoint.committables).await?;
     store.committed(checkpoint.id).await?;
     tracing::debug!(checkpoint = checkpoint.id, ?phase, "committed");
-    Ok(Committed { id: checkpoint.id, source_state: checkpoint.source_state })
+    Ok(Some(Committed { id: checkpoint.id, source_state: checkpoint.source_state }))
 }
 
 /// Stays between prepared and committed for ever when a test asks for it, so that it can kill the process just there.

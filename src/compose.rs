@@ -5,17 +5,17 @@ mod committed_up_to;
 mod plan;
 mod recovery;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use cdc_api::{
     BeforeImages, CheckpointId, Error, EventSinkProvider, EventSourceProvider, OptionFault,
-    Partitioning, Result, SinkContext, SourceContext,
+    Partitioning, Result, SinkContext, SourceContext, TableId,
 };
 
 use crate::{
     commit::{Changes, Checkpoints},
-    definition::{PipelineSpec, SchemaChangeBehavior},
-    ingest::{BarrierPolicy, Ended, Ingest},
+    definition::{PipelineSpec, SchemaChangeBehavior, TableErrorPolicy},
+    ingest::{BarrierPolicy, Ended, Ingest, Refused},
     registry,
     route::RouteTable,
     runtime::{Backoff, Shutdown},
@@ -100,12 +100,19 @@ impl Pipeline {
         let store = recovery::open_store(&self.spec).await?;
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
         let mut committed_before = None;
+        let mut refused = Refused::new();
         loop {
-            let error = match Box::pin(self.attempt(&store)).await {
+            let error = match Box::pin(self.attempt(&store, &refused)).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,
             };
             let committed = self.status.get().committed;
+            if let Some(table) = self.refuses(&error, &refused) {
+                tracing::warn!(error = %error, "starting again from the last checkpoint without the table");
+                self.status.update(|status| status.restarts += 1);
+                refused.insert(table, Arc::new(error));
+                continue;
+            }
             // Nothing has worked yet: a wrong address or password must not look like a run.
             if !error.is_transient() || committed.is_none() || self.shutdown.is_requested() {
                 return Err(error);
@@ -125,7 +132,20 @@ impl Pipeline {
         }
     }
 
-    async fn attempt(&self, store: &crate::checkpoint::CheckpointStore) -> Result<RunOutcome> {
+    /// The sink table that a failed attempt could not write, when the others go on without it. What the sink holds of
+    /// its rows since the last checkpoint is undone with the attempt, so that nothing is left half-written.
+    fn refuses(&self, error: &Error, refused: &Refused) -> Option<TableId> {
+        let goes_on = self.spec.pipeline.on_table_error == TableErrorPolicy::Quarantine
+            && self.status.get().committed.is_some()
+            && !self.shutdown.is_requested();
+        error.table().filter(|table| goes_on && !refused.contains_key(table)).cloned()
+    }
+
+    async fn attempt(
+        &self,
+        store: &crate::checkpoint::CheckpointStore,
+        refused: &Refused,
+    ) -> Result<RunOutcome> {
         let capabilities = self.sink.capabilities();
         self.sink.preflight().await?;
         let Recovered { identity, checkpoint, next_id, mut committer } =
@@ -171,9 +191,11 @@ impl Pipeline {
         let mut registry = Registry::new(routes, rules, tables.unwrap_or_default());
         let mut applier = self.sink.applier(&context).await?;
         if let Some(checkpoint) = &checkpoint {
-            recovery::apply_pending(checkpoint, &mut *applier, &mut registry).await?;
+            recovery::apply_pending(checkpoint, refused, &mut *applier, &mut registry).await?;
         }
         let next_seq = checkpoint.map_or(0, |checkpoint| checkpoint.next_seq);
+        let writers = Writers::start(&*self.sink, &context).await?;
+        let failure = writers.failure();
         let ingest = Ingest {
             source,
             transforms: Transforms::new(
@@ -182,10 +204,11 @@ impl Pipeline {
             ),
             registry,
             pause: Pause::new(share(limit, HELD_SHARE_PERCENT)),
-            writers: Writers::start(&*self.sink, &context).await?,
-            checkpoints: Checkpoints::start(store.clone(), committer, identity, next_id),
+            writers,
+            checkpoints: Checkpoints::start(store.clone(), committer, identity, next_id, failure),
             changes: Changes::start(applier),
             stopped: HashSet::new(),
+            refused: refused.clone(),
             policy: BarrierPolicy {
                 interval: recovery::checkpoint_interval(&self.spec, &*self.sink),
             },

@@ -16,7 +16,7 @@ pub(crate) enum ToWriter {
         /// Whose barrier it is.
         checkpoint: CheckpointId,
         /// Where the answer goes.
-        staged: oneshot::Sender<Result<Vec<Committable>>>,
+        staged: oneshot::Sender<Vec<Committable>>,
     },
     /// The run is over; answer with a line for the user.
     Close(oneshot::Sender<Result<Option<String>>>),

@@ -2,7 +2,7 @@
 //! barriers at transaction boundaries (correctness §5). The only place that decides when a checkpoint is taken.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
@@ -31,6 +31,9 @@ pub(crate) enum Ended {
     Finished,
 }
 
+/// Sink tables that an earlier attempt could not write, and why.
+pub(crate) type Refused = HashMap<TableId, Arc<Error>>;
+
 /// When barriers are cut.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BarrierPolicy {
@@ -50,6 +53,8 @@ pub(crate) struct Ingest {
     pub(crate) changes: Changes,
     /// Tables that the engine stopped: what is on its way of them is dropped.
     pub(crate) stopped: HashSet<TableId>,
+    /// Tables that feed one of these stop before a row of them is written.
+    pub(crate) refused: Refused,
     pub(crate) policy: BarrierPolicy,
     pub(crate) on_error: TableErrorPolicy,
     pub(crate) shutdown: Shutdown,
@@ -177,6 +182,9 @@ impl Ingest {
             }
             let is_copied = matches!(batch.ops, Ops::All(Op::Read));
             let Brought { rows, routed, failure } = self.bring(ChangeBatch { first_seq, ..batch });
+            if self.refuses(routed.iter().map(|batch| batch.schema.id())) {
+                continue;
+            }
             if is_copied {
                 copied += rows as u64;
             } else {
@@ -260,7 +268,11 @@ impl Ingest {
             Ok(changes) => changes,
             Err(error) => return self.stop_table(error),
         };
-        for sink in self.registry.sinks_of_source(schema.id()) {
+        let sinks = self.registry.sinks_of_source(schema.id());
+        if self.refuses(sinks.iter().map(|sink| sink.id())) {
+            return Ok(());
+        }
+        for sink in sinks {
             self.writers.schema(&sink).await?;
         }
         self.change_sinks(changes, turn).await
@@ -288,7 +300,8 @@ impl Ingest {
         self.change_sinks(sink_changes, turn).await
     }
 
-    async fn change_sinks(&mut self, changes: Vec<SinkChange>, turn: &mut Turn) -> Result<()> {
+    async fn change_sinks(&mut self, mut changes: Vec<SinkChange>, turn: &mut Turn) -> Result<()> {
+        changes.retain(|change| !self.refuses([change.change.table()].into_iter()));
         if changes.is_empty() {
             return Ok(());
         }
@@ -367,6 +380,19 @@ impl Ingest {
         Ok(())
     }
 
+    /// Whether one of these sink tables cannot be written; what feeds it stops then.
+    fn refuses<'a>(&mut self, mut sinks: impl Iterator<Item = &'a TableId>) -> bool {
+        let Some((table, error)) =
+            sinks.find_map(|sink| self.refused.get(sink).map(|error| (sink, Arc::clone(error))))
+        else {
+            return false;
+        };
+        for source in self.registry.feeders(table) {
+            self.stop_one(source, &error);
+        }
+        true
+    }
+
     fn stop_one(&mut self, table: TableId, error: &Error) {
         let remedy = error.hint_text().unwrap_or("leave the table out with `tables.exclude`");
         self.source.quarantine(&table, &error.to_string(), remedy);
@@ -410,7 +436,7 @@ impl Ingest {
             tables: self.registry.state(),
             pending,
         };
-        self.checkpoints.submit(barrier, staged, self.writers.failure())?;
+        self.checkpoints.submit(barrier, staged)?;
         turn.dirty = false;
         turn.barrier_due = Instant::now() + self.policy.interval;
         Ok(id)

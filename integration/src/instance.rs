@@ -7,7 +7,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
 
 use crate::{Failure, Outcome};
 
@@ -23,6 +26,22 @@ pub fn tls_folder() -> Outcome<PathBuf> {
         return Err(Failure::new("the certificates could not be made"));
     }
     Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+}
+
+/// A field of the script's answer: `name=value`.
+fn field<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    answer.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Runs a client program of an installation, such as `python` of `kafka`, and returns what it printed.
+pub async fn run_client(kind: &str, program: &str, arguments: &[&str]) -> Outcome<String> {
+    let mut command = Command::new(script());
+    command.args(["client", kind, program]).args(arguments).stdin(Stdio::null());
+    let output = blocking(move || Ok(command.output()?)).await?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Failure::new(format!("{kind}'s {program}: {}", String::from_utf8_lossy(&output.stderr))))
 }
 
 /// The script's process and both ends of its protocol. Locked for one question and its answer.
@@ -68,6 +87,8 @@ impl Drop for Control {
 pub struct Instance {
     control: Arc<Mutex<Control>>,
     port: u16,
+    /// Of the server's process; another after each start.
+    pid: Arc<AtomicU32>,
     folder: PathBuf,
     url: String,
 }
@@ -87,15 +108,14 @@ impl Instance {
             let mut control = Control { process, questions, answers: BufReader::new(answers) };
             let ready = control.answer()?;
             let field = |name: &str| {
-                ready
-                    .split_whitespace()
-                    .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+                field(&ready, name)
                     .ok_or_else(|| Failure::new(format!("{kind}: no {name} in \"{ready}\"")))
             };
+            let pid = Arc::new(AtomicU32::new(field("pid")?.parse()?));
             let port = field("port")?.parse()?;
             let folder = PathBuf::from(field("dir")?);
             let url = field("url")?.to_owned();
-            Ok(Instance { control: Arc::new(Mutex::new(control)), port, folder, url })
+            Ok(Instance { control: Arc::new(Mutex::new(control)), port, pid, folder, url })
         })
         .await
     }
@@ -103,6 +123,11 @@ impl Instance {
     /// The port on 127.0.0.1; the same over restarts.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The server's process, such as it is since the last start.
+    pub fn pid(&self) -> u32 {
+        self.pid.load(Ordering::Relaxed)
     }
 
     /// The instance's own folder: `data/`, `socket`, `log`.
@@ -122,10 +147,14 @@ impl Instance {
             question.push(' ');
             question.push_str(option);
         }
-        let control = Arc::clone(&self.control);
+        let (control, pid) = (Arc::clone(&self.control), Arc::clone(&self.pid));
         blocking(move || {
             let mut control = control.lock().expect("no test panics while it holds the script");
-            control.ask(&question).map(|_| ())
+            let answer = control.ask(&question)?;
+            if let Some(started) = field(&answer, "pid") {
+                pid.store(started.parse()?, Ordering::Relaxed);
+            }
+            Ok(())
         })
         .await
     }

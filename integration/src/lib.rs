@@ -1,7 +1,7 @@
 //! The test harness: real servers, the real `cdc-cli` binary, and an independent reader of both ends.
 //!
-//! Comes in: a running machine with the scripts of `integration/servers/`, or servers named by `CDC_TEST_MYSQL_URL` and
-//! `CDC_TEST_MARIADB_URL`. Goes out: what tests are written with:
+//! Comes in: a running machine with the scripts of `integration/servers/`, or servers named by `CDC_TEST_MYSQL_URL`,
+//! `CDC_TEST_MARIADB_URL` and `CDC_TEST_KAFKA_URL`. Goes out: what tests are written with:
 //!
 //! - [`Server`]: a MySQL or MariaDB server, shared by a test binary or private with its own options;
 //! - [`Daemon`] and [`PipelineFolder`]: the real binary with a pipeline file in a folder of its own;
@@ -28,7 +28,7 @@ mod workload;
 pub use content::{TableContent, assert_same, table_content, wait_until_same};
 pub use daemon::{Daemon, Exit, PipelineFolder, binary, run_to_end};
 pub use failure::{Failure, Outcome};
-pub use instance::{Instance, tls_folder};
+pub use instance::{Instance, run_client, tls_folder};
 pub use lake::{LakeRow, LakeTable};
 pub use proxy::Proxy;
 pub use random::Random;

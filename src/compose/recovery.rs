@@ -14,6 +14,7 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointStore, Last},
     commit::{Barrier, Identity},
     definition::PipelineSpec,
+    ingest::Refused,
     schema::{Registry, RegistryState},
 };
 
@@ -119,10 +120,14 @@ async fn commit_again(
 /// Changes that the last checkpoint carries: they come first, whatever had been done of them (correctness §6).
 pub(super) async fn apply_pending(
     checkpoint: &Checkpoint,
+    refused: &Refused,
     applier: &mut dyn MetadataApplier,
     registry: &mut Registry,
 ) -> Result<()> {
     for change in &checkpoint.pending_schema_changes {
+        if refused.contains_key(change.table()) {
+            continue;
+        }
         tracing::info!(table = %change.table(), "applying a change that the checkpoint carries");
         if let Applied::Unsupported(why) = applier.apply(change).await? {
             registry.reject(change, &why)?;

@@ -89,7 +89,10 @@ impl Writers {
         for index in 0..self.queues.len() {
             let (sender, answer) = oneshot::channel();
             self.send(index, ToWriter::Close(sender)).await?;
-            lines.extend(answer.await.map_err(|_| self.failure.take())??);
+            match answer.await {
+                Ok(line) => lines.extend(line?),
+                Err(_) => return Err(self.failure.wait().await),
+            }
         }
         Ok(lines)
     }
@@ -99,7 +102,7 @@ impl Writers {
         self.failure.wait().await
     }
 
-    /// The error of the writer that went away, for those who wait for its answer.
+    /// Where failures of this sink are reported.
     pub(crate) fn failure(&self) -> Failure {
         self.failure.clone()
     }
@@ -129,18 +132,27 @@ impl Writers {
     }
 
     async fn send(&self, index: usize, message: ToWriter) -> Result<()> {
-        self.queues[index].send(message).await.map_err(|_| self.failure.take())
+        // A full queue may be one that nobody empties any more.
+        tokio::select! {
+            biased;
+            sent = self.queues[index].send(message) => match sent {
+                Ok(()) => Ok(()),
+                Err(_) => Err(self.failure.wait().await),
+            },
+            failure = self.failure.wait() => Err(failure),
+        }
     }
 }
 
-/// A writer's answer to a barrier.
-pub(crate) type Staged = oneshot::Receiver<Result<Vec<Committable>>>;
+/// A writer's answer to a barrier; none from one that failed.
+pub(crate) type Staged = oneshot::Receiver<Vec<Committable>>;
 
 async fn serve(
     mut writer: Box<dyn SinkWriter>,
     mut queue: mpsc::Receiver<ToWriter>,
     failure: Failure,
 ) {
+    let _reporter = failure.on_panic("a writer of the sink panicked");
     while let Some(message) = queue.recv().await {
         let result = match message {
             ToWriter::Schema(schema) => writer.schema(&schema).await,
@@ -148,7 +160,7 @@ async fn serve(
             ToWriter::Flush { checkpoint, staged } => match writer.flush(checkpoint).await {
                 Ok(committables) => {
                     // Nobody waits any more when the run is being torn down.
-                    let _ = staged.send(Ok(committables));
+                    let _ = staged.send(committables);
                     Ok(())
                 }
                 Err(error) => Err(error),
@@ -166,7 +178,7 @@ async fn serve(
     }
 }
 
-/// The first error of any writer, for whoever meets its closed channel.
+/// The first error of a writer or of the commit, for whoever waits for one of them: the flow of rows, which alone takes it.
 #[derive(Clone)]
 pub(crate) struct Failure {
     error: Arc<Mutex<Option<Error>>>,
@@ -178,24 +190,38 @@ impl Failure {
         Failure { error: Arc::default(), reported: Arc::new(watch::Sender::new(false)) }
     }
 
-    fn report(&self, error: Error) {
+    pub(crate) fn report(&self, error: Error) {
         let mut slot = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         slot.get_or_insert(error);
         drop(slot);
         self.reported.send_replace(true);
     }
 
-    /// The error; a panicked writer leaves none.
-    pub(crate) fn take(&self) -> Error {
-        let mut slot = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.take()
-            .unwrap_or_else(|| Error::internal("a writer of the sink ended without an error"))
+    /// Reports a panic of the task that holds what is returned.
+    pub(crate) fn on_panic(&self, message: &'static str) -> PanicReporter {
+        PanicReporter { failure: self.clone(), message }
     }
 
-    async fn wait(&self) -> Error {
+    /// Waits until something has failed, and takes the error. Cancel-safe.
+    pub(crate) async fn wait(&self) -> Error {
         let mut reported = self.reported.subscribe();
         // The sender lives as long as `self`.
         let _ = reported.wait_for(|reported| *reported).await;
-        self.take()
+        let mut slot = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.take().unwrap_or_else(|| Error::internal("the sink failed, and the error was taken"))
+    }
+}
+
+/// Tells of a task that panicked: nobody may wait for it for ever.
+pub(crate) struct PanicReporter {
+    failure: Failure,
+    message: &'static str,
+}
+
+impl Drop for PanicReporter {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.failure.report(Error::internal(self.message));
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Topics: whether they are there, how many partitions they have, and making those that are missing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cdc_api::{Error, Result};
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::Client,
+    config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode as Code},
 };
 
@@ -18,6 +19,8 @@ use crate::{
 
 /// A broker that has not answered in this time is not there.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The time between two looks at what the connections say.
+const ANSWER_STEP: Duration = Duration::from_secs(1);
 /// Until a created topic has a leader.
 const CREATION_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -48,12 +51,8 @@ pub(crate) async fn create(
     creation: &TopicCreation,
 ) -> Result<()> {
     let doing = || format!("topic \"{name}\" cannot be created");
-    let admin: AdminClient<Context> =
-        rdkafka::config::FromClientConfigAndContext::from_config_and_context(
-            &properties.client(),
-            Context::default(),
-        )
-        .map_err(|error| failure::of(doing(), &error, &Context::default()))?;
+    let admin =
+        admin(properties).map_err(|error| failure::of(doing(), &error, &Context::default()))?;
     // -1 is the broker's own default.
     let topic = NewTopic::new(
         name,
@@ -61,9 +60,7 @@ pub(crate) async fn create(
         TopicReplication::Fixed(creation.replication.unwrap_or(-1)),
     );
     let topic = creation.config.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
-    let options = AdminOptions::new()
-        .request_timeout(Some(ANSWER_TIMEOUT))
-        .operation_timeout(Some(CREATION_TIMEOUT));
+    let options = options().operation_timeout(Some(CREATION_TIMEOUT));
     let answers = admin
         .create_topics([&topic], &options)
         .await
@@ -78,20 +75,43 @@ pub(crate) async fn create(
     Ok(())
 }
 
+fn admin(properties: &Properties) -> Result<AdminClient<Context>, KafkaError> {
+    AdminClient::from_config_and_context(&properties.client(), Context::default())
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ANSWER_TIMEOUT))
+}
+
+/// A setting of a topic. None when the cluster does not tell: that needs the right DescribeConfigs, which a pipeline
+/// can do without.
+pub(crate) async fn setting(properties: &Properties, topic: &str, name: &str) -> Option<String> {
+    let admin = admin(properties).ok()?;
+    let answers = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options()).await;
+    let resource = answers.ok()?.into_iter().next()?.ok()?;
+    resource.entries.into_iter().find(|entry| entry.name == name)?.value
+}
+
 /// A topic that is missing and may not be made.
 pub(crate) fn missing(name: &str) -> Error {
     Error::operator(format!("topic \"{name}\" is not there"))
         .hint("create it, or set topic.create: true")
 }
 
-/// Whether a client can reach the cluster. Blocks.
+/// Whether a client can reach the cluster. Blocks, not beyond the moment when a broker refuses the client itself.
 pub(crate) fn reach(client: &Client<Context>, bootstrap: &str) -> Result<()> {
-    client.fetch_metadata(None, ANSWER_TIMEOUT).map(|_| ()).map_err(|error: KafkaError| {
+    let deadline = Instant::now() + ANSWER_TIMEOUT;
+    loop {
+        let Err(error) = client.fetch_metadata(None, ANSWER_STEP) else { return Ok(()) };
         let message = format!("the Kafka cluster at {bootstrap} cannot be reached");
         let error = failure::of(message, &error, client.context());
-        if error.hint_text().is_some() {
-            return error;
+        // One more answer may come while there is time, but not to a client with the wrong password.
+        if error.is_transient() && Instant::now() < deadline {
+            continue;
         }
-        error.hint("check properties.bootstrap.servers, the network and that the brokers run")
-    })
+        if error.hint_text().is_some() {
+            return Err(error);
+        }
+        return Err(error.hint("check properties.bootstrap.servers, properties.security.protocol, the network and that the brokers run"));
+    }
 }

@@ -7,10 +7,18 @@ use crate::client::Context;
 
 /// An error for a code of librdkafka. `message` says what could not be done, and to what.
 pub(crate) fn of_code(message: impl Into<String>, code: Code) -> Error {
+    because(message, code, format!("{code:?}: {code}"))
+}
+
+/// An error for a code, with librdkafka's words for it.
+pub(crate) fn because(message: impl Into<String>, code: Code, reason: impl Into<String>) -> Error {
     let (kind, hint) = remedy(code);
-    let error = Error::new(kind, message).detail(format!("{code:?}: {code}"));
+    let error = Error::new(kind, message).detail(reason);
     if hint.is_empty() { error } else { error.hint(hint) }
 }
+
+/// What to do about a record that is too large.
+pub(crate) const TOO_LARGE: &str = "raise max.message.bytes of the topic, message.max.bytes of the broker and properties.max.request.size, or leave the table out";
 
 /// An error of one call, with what the connections said meanwhile: a client that cannot log in only times out.
 pub(crate) fn of(message: impl Into<String>, error: &KafkaError, context: &Context) -> Error {
@@ -26,17 +34,9 @@ pub(crate) fn of(message: impl Into<String>, error: &KafkaError, context: &Conte
             | Code::Unknown
     );
     match context.connection_error() {
-        Some((behind, reason)) if silent => {
-            let (kind, hint) = remedy(behind);
-            let error = Error::new(kind, message).detail(reason);
-            if hint.is_empty() { error } else { error.hint(hint) }
-        }
+        Some((behind, reason)) if silent => because(message, behind, reason),
         _ => match error {
-            KafkaError::Transaction(inner) => {
-                let (kind, hint) = remedy(code);
-                let error = Error::new(kind, message).detail(inner.string());
-                if hint.is_empty() { error } else { error.hint(hint) }
-            }
+            KafkaError::Transaction(inner) => because(message, code, inner.string()),
             _ => of_code(message, code),
         },
     }
@@ -52,7 +52,7 @@ fn remedy(code: Code) -> (ErrorKind, &'static str) {
         ),
         Code::SSL => (
             Operator,
-            "check properties.security.protocol, properties.ssl.ca.location and the broker's certificate",
+            "check properties.security.protocol, properties.ssl.ca.location, the names in the broker's certificate, and properties.ssl.certificate.location where it asks for ours",
         ),
         Code::TopicAuthorizationFailed => (
             Operator,
@@ -66,18 +66,11 @@ fn remedy(code: Code) -> (ErrorKind, &'static str) {
             Operator,
             "allow the user Describe and Write on the transactional ids that begin with sink.transactional-id-prefix",
         ),
-        Code::GroupAuthorizationFailed => (
-            Operator,
-            "allow the user Read on the groups that begin with sink.transactional-id-prefix",
-        ),
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => (
             Operator,
             "the topic is gone or lost partitions: create it again, or start again with topic.create: true",
         ),
-        Code::MessageSizeTooLarge => (
-            Operator,
-            "raise max.message.bytes of the topic, message.max.bytes of the broker and properties.max.request.size, or leave the table out",
-        ),
+        Code::MessageSizeTooLarge => (Operator, TOO_LARGE),
         Code::InvalidRecord => (
             Operator,
             "the topic refuses the record: a compacted topic takes no records without a key",

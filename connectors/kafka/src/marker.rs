@@ -14,11 +14,13 @@ use rdkafka::{
     Message, Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::RDKafkaErrorCode as Code,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     client::Context,
+    cluster,
     config::{Settings, TopicCreation},
     failure,
     session::Session,
@@ -69,6 +71,12 @@ impl Markers {
             ))
             .hint("set sink.marker-topic to a topic of one partition with cleanup.policy=compact, or to a name that is free"));
         }
+        let policy = cluster::setting(&session.settings.properties, &name, "cleanup.policy").await;
+        if policy.as_ref().is_some_and(|policy| policy != "compact") {
+            return Err(Error::operator(format!("topic \"{name}\" does not keep checkpoint markers"))
+                .detail(format!("its cleanup.policy is {}", policy.unwrap_or_default()))
+                .hint("set cleanup.policy=compact on the topic, or sink.marker-topic to a name that is free"));
+        }
         Ok(Markers { topic: name, uuid: uuid.to_owned() })
     }
 
@@ -114,9 +122,20 @@ impl Markers {
                         last = Some(self.read(value)?);
                     }
                 }
+                // The client asks for its group by itself; nothing here belongs to one.
+                Some(Err(error))
+                    if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) =>
+                {
+                    tracing::debug!(error = %error, "reading checkpoint markers");
+                }
                 Some(Err(error)) => {
                     let message = format!("topic \"{}\" cannot be read", self.topic);
+                    let is_forbidden =
+                        error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed);
                     let error = failure::of(message, &error, consumer.context());
+                    if is_forbidden {
+                        return Err(error.hint("allow the user Read on the topic"));
+                    }
                     if !error.is_transient() {
                         return Err(error);
                     }

@@ -94,14 +94,16 @@ async fn serve(
     while let Some(job) = inbox.recv().await {
         let result = match job {
             Job::Rows(encoding) => produce(&session, encoding, &buffers).await,
-            Job::Flush(answer) => match flush(&session).await {
-                Ok(()) => {
-                    // Nobody waits any more when the run is being torn down.
-                    let _ = answer.send(Ok(()));
-                    Ok(())
+            Job::Flush(answer) => {
+                let flushed = flush(&session).await;
+                let is_over = flushed.is_err();
+                // Nobody waits any more when the run is being torn down.
+                let _ = answer.send(flushed);
+                if is_over {
+                    return;
                 }
-                Err(error) => Err(error),
-            },
+                Ok(())
+            }
         };
         if let Err(error) = result {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

@@ -5,12 +5,12 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use cdc_api::{Error, Result};
+use cdc_api::{Error, Result, TableId};
 use rdkafka::{
     config::FromClientConfigAndContext,
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -20,7 +20,7 @@ use rdkafka::{
 use tokio::sync::watch;
 
 use crate::{
-    client::Context,
+    client::{Context, Undelivered},
     cluster,
     config::{PartitionStrategy, Settings},
     encode::{Encoded, TablePlan},
@@ -33,9 +33,18 @@ const QUEUE_KBYTES: &str = "32768";
 const QUEUE_MESSAGES: &str = "500000";
 /// The pause between two looks at a full queue.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(2);
+/// A batch of records, in bytes, unless the file or a topic says otherwise: librdkafka's own.
+const BATCH_BYTES: usize = 1_000_000;
+/// What a batch has beside its records, and some.
+const BATCH_HEADER_BYTES: usize = 256;
+/// By how much a batch becomes smaller when a topic refuses it and does not say what it takes.
+const BATCH_DIVISOR: usize = 8;
 const FLUSH_STEP: Duration = Duration::from_millis(100);
 /// The time a transaction's call may take before it is asked again.
 const TRANSACTION_STEP: Duration = Duration::from_secs(10);
+
+/// A record on its way; it carries its table's number.
+type Record<'a> = BaseRecord<'a, [u8], [u8], usize>;
 
 /// The producer of one run.
 pub(crate) struct Session {
@@ -47,8 +56,27 @@ pub(crate) struct Session {
     /// Nobody waits for this run any more.
     ended: AtomicBool,
     topics: Mutex<HashMap<String, Arc<Topic>>>,
+    /// The tables whose rows were produced, by the numbers that delivery reports name them by.
+    tables: Mutex<HashMap<TableId, usize>>,
+    batches: Arc<BatchLimit>,
+    /// The largest batch of this session, in bytes. A larger record travels alone.
+    batch_bytes_max: usize,
     pub(crate) records: AtomicU64,
     pub(crate) bytes: AtomicU64,
+}
+
+/// How large a batch may be, in bytes, as far as topics have refused larger ones. Outlives a session: a producer's batch
+/// is of one size for all its topics.
+#[derive(Debug, Default)]
+pub(crate) struct BatchLimit(AtomicUsize);
+
+impl BatchLimit {
+    fn get(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
+    }
+    fn set(&self, bytes: usize) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
 }
 
 /// How a session's producer takes part in transactions.
@@ -61,6 +89,7 @@ impl Session {
     /// Makes the producer. Connects in the background.
     pub(crate) fn new(
         settings: &Arc<Settings>,
+        batches: &Arc<BatchLimit>,
         transactions: Option<&Transactions>,
     ) -> Result<Session> {
         let mut config = settings.properties.client();
@@ -71,6 +100,9 @@ impl Session {
         };
         default("queue.buffering.max.kbytes", QUEUE_KBYTES);
         default("queue.buffering.max.messages", QUEUE_MESSAGES);
+        let asked = settings.properties.number("batch.size").unwrap_or(BATCH_BYTES);
+        let batch_bytes_max = batches.get().map_or(asked, |limit| limit.min(asked));
+        config.set("batch.size", batch_bytes_max.to_string());
         config.set("enable.idempotence", "true");
         config.set("partitioner", "murmur2_random");
         config.set("allow.auto.create.topics", "false");
@@ -91,6 +123,9 @@ impl Session {
             open: watch::Sender::new(false),
             ended: AtomicBool::new(false),
             topics: Mutex::default(),
+            tables: Mutex::default(),
+            batches: Arc::clone(batches),
+            batch_bytes_max,
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
         })
@@ -98,7 +133,7 @@ impl Session {
 
     /// A producer that only asks.
     pub(crate) fn probe(settings: &Arc<Settings>) -> Result<Session> {
-        Session::new(settings, None)
+        Session::new(settings, &Arc::default(), None)
     }
 
     /// Whether this run writes in transactions.
@@ -190,13 +225,14 @@ impl Session {
     /// Hands a chunk's records to the producer; waits while its queue is full. Blocks.
     pub(crate) fn produce(&self, encoded: &Encoded) -> Result<()> {
         let plan = &encoded.plan;
+        let table = self.number_of(plan.schema.id());
         let mut bytes = 0;
         for record in &encoded.records {
             let slice = |range: &std::ops::Range<usize>| encoded.bytes.get(range.clone());
             let key = record.key.as_ref().and_then(slice);
             let value = record.value.as_ref().and_then(slice);
             bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-            let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&plan.topic.name);
+            let mut next = Record::with_opaque_to(&plan.topic.name, table);
             next.key = key;
             next.payload = value;
             next.partition = self.partition(plan, key.is_some());
@@ -205,10 +241,76 @@ impl Session {
         }
         self.records.fetch_add(encoded.records.len() as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        match self.producer.context().undelivered() {
-            Some((code, topic)) => Err(undelivered(code, &topic)),
-            None => Ok(()),
+        self.trouble().map_or(Ok(()), Err)
+    }
+
+    /// What a table's records carry, so that a delivery report can name it.
+    fn number_of(&self, table: &TableId) -> usize {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = tables.get(table) {
+            return *number;
         }
+        let number = tables.len() + 1;
+        tables.insert(table.clone(), number);
+        number
+    }
+
+    /// Why nothing more can come of this session: the producer is done for, or a record was not delivered. Blocks.
+    fn trouble(&self) -> Option<Error> {
+        if let Some((code, reason)) = self.producer.client().fatal_error() {
+            return Some(failure::because("the Kafka producer cannot go on", code, reason));
+        }
+        self.producer.context().undelivered().map(|record| self.undelivered(&record))
+    }
+
+    fn undelivered(&self, record: &Undelivered) -> Error {
+        let table = {
+            let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = tables.iter().find(|(_, number)| **number == record.table);
+            found.map(|(table, _)| table.clone())
+        };
+        match table {
+            Some(table) if record.code == Code::MessageSizeTooLarge => {
+                self.too_large(&table, record)
+            }
+            _ => failure::of_code(
+                format!("records for topic \"{}\" were not delivered", record.topic),
+                record.code,
+            ),
+        }
+    }
+
+    /// A topic takes no batch of this size. Either it is one record, which is the end of its table, or the next session
+    /// makes smaller ones.
+    fn too_large(&self, table: &TableId, record: &Undelivered) -> Error {
+        let topic = &record.topic;
+        let reading = cluster::setting(&self.settings.properties, topic, "max.message.bytes");
+        let limit = tokio::runtime::Handle::current().block_on(reading);
+        let limit: Option<usize> = limit.and_then(|text| text.parse().ok());
+        let known = limit.map_or("less".to_owned(), |bytes| format!("at most {bytes} in a batch"));
+        let largest = limit.map_or(self.batch_bytes_max / BATCH_DIVISOR, |limit| {
+            limit.saturating_sub(limit / 16 + BATCH_HEADER_BYTES)
+        });
+        if record.bytes + BATCH_HEADER_BYTES >= self.batch_bytes_max
+            || largest >= self.batch_bytes_max
+        {
+            let key = record.key.as_deref().map_or("no key".into(), String::from_utf8_lossy);
+            return Error::data(
+                table.clone(),
+                format!("a row of table \"{table}\" is too large for topic \"{topic}\""),
+            )
+            .detail(format!(
+                "key {key}: its record has {} bytes, and the topic takes {known}",
+                record.bytes
+            ))
+            .hint(failure::TOO_LARGE);
+        }
+        self.batches.set(largest.max(1));
+        Error::transient(format!(
+            "topic \"{topic}\" does not take batches of records as large as they are"
+        ))
+        .detail(format!("up to {} bytes, and the topic takes {known}", self.batch_bytes_max))
+        .hint("raise max.message.bytes of the topic, or lower properties.batch.size")
     }
 
     /// Where a record goes; none leaves it to librdkafka's murmur2.
@@ -232,21 +334,22 @@ impl Session {
         key: Option<&[u8]>,
         value: Option<&[u8]>,
     ) -> Result<()> {
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
+        let mut record = Record::with_opaque_to(topic, 0);
         (record.key, record.payload, record.partition) = (key, value, partition);
         self.send(record).map_err(|error| {
             let message = format!("a record for topic \"{topic}\" cannot be sent");
-            failure::of(message, &error, self.producer.context())
+            self.failed(message, &error)
         })
     }
 
-    fn send(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
+    fn send(&self, record: Record<'_>) -> Result<(), KafkaError> {
         let mut next = record;
         loop {
             match self.producer.send(next) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     if self.ended.load(Ordering::Acquire)
+                        || self.producer.client().fatal_error().is_some()
                         || self.producer.context().undelivered().is_some()
                     {
                         return Err(KafkaError::Canceled);
@@ -260,18 +363,41 @@ impl Session {
     }
 
     fn unsent(&self, error: &KafkaError, plan: &TablePlan, bytes: usize) -> Error {
-        if let Some((code, topic)) = self.producer.context().undelivered() {
-            return undelivered(code, &topic);
-        }
         let id = plan.schema.id();
         if error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge) {
-            return Error::data(id.clone(), format!("a row of table \"{id}\" is too large for Kafka"))
-                .detail(format!("its record has up to {bytes} bytes, more than the producer's message.max.bytes"))
-                .hint("raise properties.max.request.size, message.max.bytes of the broker and max.message.bytes of the topic");
+            return Error::data(
+                id.clone(),
+                format!("a row of table \"{id}\" is too large for Kafka"),
+            )
+            .detail(format!(
+                "its record has up to {bytes} bytes, more than the producer's message.max.bytes"
+            ))
+            .hint(failure::TOO_LARGE);
         }
-        let message =
-            format!("rows of table \"{id}\" cannot be sent to topic \"{}\"", plan.topic.name);
-        failure::of(message, error, self.producer.context())
+        self.failed(
+            format!("rows of table \"{id}\" cannot be sent to topic \"{}\"", plan.topic.name),
+            error,
+        )
+    }
+
+    /// The error of a call, or what went wrong before and made the call fail.
+    fn failed(&self, message: impl Into<String>, error: &KafkaError) -> Error {
+        if let Some(error) = self.trouble() {
+            return error;
+        }
+        let context = self.producer.context();
+        // A transaction that is broken answers most calls by its state; to begin another is refused with the reason.
+        let behind = match error.rdkafka_error_code() {
+            Some(Code::State) if self.transactional => self.producer.begin_transaction().err(),
+            _ => None,
+        };
+        match behind.as_ref().unwrap_or(error) {
+            KafkaError::Transaction(reason) if reason.txn_requires_abort() => {
+                let words = context.partition_error().unwrap_or_else(|| reason.string());
+                failure::because(message, reason.code(), words)
+            }
+            error => failure::of(message, error, context),
+        }
     }
 
     /// Waits until everything sent is on the brokers. Blocks as long as they do not answer, at most until the records'
@@ -279,15 +405,14 @@ impl Session {
     pub(crate) fn flush(&self) -> Result<()> {
         loop {
             let flushed = self.producer.flush(FLUSH_STEP);
-            if let Some((code, topic)) = self.producer.context().undelivered() {
-                return Err(undelivered(code, &topic));
+            if let Some(error) = self.trouble() {
+                return Err(error);
             }
             match flushed {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Flush(Code::OperationTimedOut)) => {}
                 Err(error) => {
-                    let message = "records cannot be delivered to Kafka";
-                    return Err(failure::of(message, &error, self.producer.context()));
+                    return Err(self.failed("records cannot be delivered to Kafka", &error));
                 }
             }
             if self.ended.load(Ordering::Acquire) {
@@ -305,9 +430,9 @@ impl Session {
 
     /// Begins a transaction; nothing is sent.
     pub(crate) fn begin_transaction(&self) -> Result<()> {
-        self.producer.begin_transaction().map_err(|error| {
-            failure::of("a Kafka transaction cannot begin", &error, self.producer.context())
-        })
+        self.producer
+            .begin_transaction()
+            .map_err(|error| self.failed("a Kafka transaction cannot begin", &error))
     }
 
     /// Ends the transaction. Its outcome is unknown after an error; the next session asks for it. Blocks.
@@ -334,10 +459,7 @@ impl Session {
             if retriable && Instant::now() < deadline && !self.ended.load(Ordering::Acquire) {
                 continue;
             }
-            if let Some((code, topic)) = self.producer.context().undelivered() {
-                return Err(undelivered(code, &topic));
-            }
-            return Err(failure::of(doing, &error, self.producer.context()));
+            return Err(self.failed(doing, &error));
         }
     }
 }
@@ -347,8 +469,4 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.producer.purge(PurgeConfig::default().queue().inflight());
     }
-}
-
-fn undelivered(code: Code, topic: &str) -> Error {
-    failure::of_code(format!("records for topic \"{topic}\" were not delivered"), code)
 }

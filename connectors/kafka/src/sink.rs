@@ -17,7 +17,7 @@ use crate::{
     encode::Origin,
     metadata::KafkaApplier,
     registry::Registry,
-    session::{Session, Transactions},
+    session::{BatchLimit, Session, Transactions},
     writer::{KafkaWriter, no_session},
 };
 
@@ -28,11 +28,16 @@ pub(crate) struct KafkaSink {
     settings: Arc<Settings>,
     /// The producer of the run that goes on; its committer made it.
     session: Mutex<Option<Arc<Session>>>,
+    batches: Arc<BatchLimit>,
 }
 
 impl KafkaSink {
     pub(crate) fn new(settings: Settings) -> Self {
-        KafkaSink { settings: Arc::new(settings), session: Mutex::new(None) }
+        KafkaSink {
+            settings: Arc::new(settings),
+            session: Mutex::new(None),
+            batches: Arc::default(),
+        }
     }
 
     fn current(&self) -> Result<Arc<Session>> {
@@ -46,13 +51,13 @@ impl KafkaSink {
             let mut current = self.session.lock().unwrap_or_else(PoisonError::into_inner);
             current.take()
         };
-        let settings = Arc::clone(&self.settings);
+        let (settings, batches) = (Arc::clone(&self.settings), Arc::clone(&self.batches));
         let session = tokio::task::spawn_blocking(move || {
             if let Some(before) = before {
                 before.end();
                 drop(before);
             }
-            Session::new(&settings, transactions.as_ref()).map(Arc::new)
+            Session::new(&settings, &batches, transactions.as_ref()).map(Arc::new)
         })
         .await
         .map_err(|error| {

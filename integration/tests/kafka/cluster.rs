@@ -16,8 +16,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// A broker, private or the one of the whole test binary.
 pub(crate) struct Cluster {
-    /// Ends with it.
-    _instance: Option<Instance>,
+    instance: Option<Instance>,
     bootstrap: String,
 }
 
@@ -47,7 +46,7 @@ impl Cluster {
         static SHARED: OnceCell<Cluster> = OnceCell::const_new();
         SHARED
             .get_or_try_init(async || match std::env::var("CDC_TEST_KAFKA_URL") {
-                Ok(bootstrap) => Ok(Cluster { _instance: None, bootstrap }),
+                Ok(bootstrap) => Ok(Cluster { instance: None, bootstrap }),
                 Err(_) => Cluster::start(&[]).await,
             })
             .await
@@ -56,12 +55,18 @@ impl Cluster {
     /// A broker of one's own, with options (`key=value`).
     pub(crate) async fn start(options: &[&str]) -> Outcome<Cluster> {
         let instance = Instance::start("kafka", options).await?;
-        Ok(Cluster { bootstrap: instance.url().to_owned(), _instance: Some(instance) })
+        Ok(Cluster { bootstrap: instance.url().to_owned(), instance: Some(instance) })
     }
 
     /// Where it listens without TLS and logins.
     pub(crate) fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// The private instance behind it, if there is one.
+    pub(crate) fn instance(&self) -> Outcome<&Instance> {
+        let given = || Failure::new("the broker given by CDC_TEST_KAFKA_URL is not ours to touch");
+        self.instance.as_ref().ok_or_else(given)
     }
 
     /// A topic name that no other test has.

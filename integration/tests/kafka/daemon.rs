@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(90);
 const KEYS: u64 = 60;
 
 /// Follows every key through its records: each begins where the one before ended.
-fn replay(records: &[Record]) -> Outcome<HashMap<u64, Value>> {
+pub(crate) fn replay(records: &[Record]) -> Outcome<HashMap<u64, Value>> {
     let mut rows: HashMap<u64, Value> = HashMap::new();
     for record in records {
         let value = record.json();
@@ -76,9 +76,15 @@ async fn kill_and_compare(kind: ServerKind) -> Outcome {
         }
         Outcome::Ok(number)
     });
-    for round in 0..5 {
-        let mut daemon = Daemon::start(&arguments, &[("RUST_LOG", "info,cdc_cli=debug")])?;
-        let point = if round % 2 == 0 { "prepared" } else { "committed" };
+    for round in 0..6 {
+        let log = ("RUST_LOG", "info,cdc_cli=debug");
+        // Every third never commits what it prepared.
+        let (point, environment) = match round % 3 {
+            0 => ("prepared", &[log][..]),
+            1 => ("held between prepared and committed", &[log, ("CDC_TEST_HOLD_COMMIT", "1")][..]),
+            _ => ("committed", &[log][..]),
+        };
+        let mut daemon = Daemon::start(&arguments, environment)?;
         daemon.wait_for_log(point, DEADLINE).await?;
         if round == 2 {
             sql.run("ALTER TABLE t ADD COLUMN w INT").await?;

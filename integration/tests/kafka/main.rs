@@ -2,6 +2,8 @@
 
 mod cluster;
 mod daemon;
+mod failures;
 mod formats;
 mod recovery;
 mod rows;
+mod security;

@@ -205,6 +205,11 @@ impl Properties {
         self.values.contains_key(name)
     }
 
+    /// A number that the file sets, by librdkafka's name.
+    pub(crate) fn number(&self, name: &str) -> Option<usize> {
+        self.values.get(name)?.parse().ok()
+    }
+
     /// Where to begin, sorted, for the checkpoint's fingerprint and for messages.
     pub(crate) fn bootstrap(&self) -> String {
         let servers = self.values.get("bootstrap.servers").map_or("", String::as_str);
