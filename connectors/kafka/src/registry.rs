@@ -134,8 +134,7 @@ impl Registry {
     /// The version that a schema has under its subject.
     pub(crate) async fn version(&self, subject: &Subject) -> Result<u32> {
         self.id(&subject.name, &subject.schema, &[]).await?;
-        let found =
-            self.ask(&subject.name, &body(&subject.schema, &[]).to_string(), false).await?;
+        let found = self.ask(&subject.name, &body(&subject.schema, &[]).to_string(), false).await?;
         found.version.ok_or_else(|| {
             Error::operator(format!("the schema registry has no version of \"{}\"", subject.name))
                 .hint("avro.references.enabled needs a registry that answers with versions")

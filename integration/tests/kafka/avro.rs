@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use arrow_array::{ArrayRef, Int64Array, StringArray};
-use cdc_api::{ChangeBatch, Error, ErrorKind, EventSinkProvider, LogicalType as L, Op, TableSchema};
+use cdc_api::{
+    ChangeBatch, Error, ErrorKind, EventSinkProvider, LogicalType as L, Op, TableSchema,
+};
 use cdc_integration::{
     Daemon, Failure, Outcome, PipelineFolder, Server, ServerKind, tls_folder, wait_until,
 };
@@ -18,7 +20,7 @@ use crate::{
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// `reader:reader-secret`
-const LOGIN: &str = "cmVhZGVyOnJlYWRlci1zZWNyZXQ=";
+const LOGIN: &str = "Basic cmVhZGVyOnJlYWRlci1zZWNyZXQ=";
 
 /// Writes batches one behind the other, each announced first.
 async fn write(sink: &dyn EventSinkProvider, batches: Vec<ChangeBatch>) -> Result<(), Error> {
@@ -86,10 +88,15 @@ async fn a_table_that_grows_is_a_second_version() -> Outcome {
         let (first, second) = (small_table(&name), grown(&name));
         let url = registry.url();
         let sink = avro(cluster, &topic, &url, &[("avro.references.enabled", references)]);
-        let rows = [(Op::Insert, 1, "one"), (Op::UpdateBefore, 1, "one"), (Op::UpdateAfter, 1, "1")];
+        let rows =
+            [(Op::Insert, 1, "one"), (Op::UpdateBefore, 1, "one"), (Op::UpdateAfter, 1, "1")];
         write(
             &*sink,
-            vec![small(&first, &rows, 1), grown_rows(&second, 5_000_000_000), small(&first, &[], 10)],
+            vec![
+                small(&first, &rows, 1),
+                grown_rows(&second, 5_000_000_000),
+                small(&first, &[], 10),
+            ],
         )
         .await?;
 
@@ -201,6 +208,11 @@ async fn a_registry_is_logged_in_to() -> Outcome {
     let found = readers::python(cluster, "avro", &topic, &[&url, "reader:reader-secret"]).await?;
     assert_eq!(afters(&found), [json!({"id": "1", "name": "one"})]);
 
+    let (gate, token) =
+        (registry.gate(Some("Bearer t0ken")).await?, "avro.schema-registry.bearer-token");
+    avro(cluster, &topic, &gate.url(), &[(token, "t0ken")]).preflight().await?;
+    assert!(avro(cluster, &topic, &gate.url(), &[(token, "other")]).preflight().await.is_err());
+
     let tls = tls_folder()?;
     let file = |name: &str| tls.join(name).display().to_string();
     let (topic, url) = (cluster.name("tls"), registry.tls_url());
@@ -238,10 +250,12 @@ async fn a_registry_that_is_away_holds_the_rows_back() -> Outcome {
         gate.url()
     );
     let mut daemon = Daemon::run(&folder.write("pipeline.yaml", &text)?)?;
-    let count = async || Ok::<_, Failure>(match cluster.partitions(&topic).await? {
-        0 => 0,
-        _ => cluster.committed(&topic).await?.len(),
-    });
+    let count = async || {
+        Ok::<_, Failure>(match cluster.partitions(&topic).await? {
+            0 => 0,
+            _ => cluster.committed(&topic).await?.len(),
+        })
+    };
     wait_until("the row that was there", DEADLINE, async || Ok(count().await? == 1)).await?;
     gate.set_open(false);
     sql.run("UPDATE t SET v = 1 WHERE id = 1").await?;

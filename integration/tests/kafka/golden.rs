@@ -17,14 +17,21 @@ fn statements(text: &str) -> Vec<String> {
     let without_comments: Vec<&str> =
         text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code)).collect();
     let statements = without_comments.join("\n");
-    statements.split(';').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    statements
+        .split(';')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flink_cdcs_own_test_gives_its_own_bytes() -> Outcome {
     let files = ["mysql_inventory.sql", "inventory_changes.sql", "debezium-json.txt"].map(golden);
     let [Some(rows), Some(changes), Some(expected)] = files else {
-        eprintln!("no folder shared/compat above this one: Flink CDC's own files were not compared");
+        eprintln!(
+            "no folder shared/compat above this one: Flink CDC's own files were not compared"
+        );
         return Ok(());
     };
     let cluster = Cluster::shared().await?;

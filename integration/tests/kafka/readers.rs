@@ -114,9 +114,9 @@ impl Registry {
         format!("https://127.0.0.1:{}/apis/ccompat/v7", self.port + 2)
     }
 
-    /// A place in front of it that asks for a login, or is closed.
-    pub(crate) async fn gate(&self, login_base64: Option<&'static str>) -> Outcome<Gate> {
-        Gate::start(self.port, login_base64).await
+    /// A place in front of it that asks for this header `Authorization`, or is closed.
+    pub(crate) async fn gate(&self, authorization: Option<&'static str>) -> Outcome<Gate> {
+        Gate::start(self.port, authorization).await
     }
 
     /// Asks it; its answer as JSON.
@@ -161,7 +161,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    async fn start(target: u16, login_base64: Option<&'static str>) -> Outcome<Gate> {
+    async fn start(target: u16, authorization: Option<&'static str>) -> Outcome<Gate> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
         let open = Arc::new(AtomicBool::new(true));
@@ -174,7 +174,7 @@ impl Gate {
                 if is_open.load(Ordering::Acquire) {
                     connections.spawn(async move {
                         // A connection that breaks is its client's to report.
-                        let _ = pass(client, target, login_base64).await;
+                        let _ = pass(client, target, authorization).await;
                     });
                 }
             }
@@ -193,7 +193,7 @@ impl Gate {
     }
 }
 
-async fn pass(mut client: TcpStream, target: u16, login: Option<&str>) -> std::io::Result<()> {
+async fn pass(mut client: TcpStream, target: u16, asked: Option<&str>) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         if client.read_buf(&mut head).await? == 0 {
@@ -201,12 +201,10 @@ async fn pass(mut client: TcpStream, target: u16, login: Option<&str>) -> std::i
         }
     }
     let text = String::from_utf8_lossy(&head).into_owned();
-    let is_allowed = login.is_none_or(|login| {
-        text.lines().any(|line| {
-            line.split_once(": ").is_some_and(|(name, value)| {
-                name.eq_ignore_ascii_case("authorization") && value == format!("Basic {login}")
-            })
-        })
+    let is_allowed = asked.is_none_or(|asked| {
+        text.lines()
+            .filter_map(|line| line.split_once(": "))
+            .any(|(name, value)| name.eq_ignore_ascii_case("authorization") && value == asked)
     });
     if !is_allowed {
         let body = r#"{"error_code":40101,"message":"Unauthorized"}"#;

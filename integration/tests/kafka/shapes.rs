@@ -53,8 +53,9 @@ fn batch() -> ChangeBatch {
     let zoned = L::TimestampTz(9);
     let list = L::Array(Box::new(decimal()));
     let DataType::List(item) = list.arrow() else { panic!("an array is a list in Arrow") };
-    let mut lists = ListBuilder::new(Decimal128Builder::new().with_data_type(item.data_type().clone()))
-        .with_field(Arc::new(Field::clone(&item)));
+    let mut lists =
+        ListBuilder::new(Decimal128Builder::new().with_data_type(item.data_type().clone()))
+            .with_field(Arc::new(Field::clone(&item)));
     lists.append_value([Some(150), None]);
     let columns: Vec<(&str, L, ArrayRef)> = vec![
         ("id", L::Int, Arc::new(Int32Array::from(vec![1]))),
@@ -151,7 +152,13 @@ async fn types_of_transforms_are_read_by_others() -> Outcome {
 
     // As plain JSON what is nested is nested; in a flat message it is a string.
     let records = cluster.committed(&json).await?;
-    assert!(records[0].text().contains("\"by_number\":{\"7\":1.50},\"nested\":{\"a\":1,\"b\":-0.05},\"list\":[1.50,null]"), "{}", records[0].text());
+    assert!(
+        records[0].text().contains(
+            "\"by_number\":{\"7\":1.50},\"nested\":{\"a\":1,\"b\":-0.05},\"list\":[1.50,null]"
+        ),
+        "{}",
+        records[0].text()
+    );
     let message = cluster.committed(&canal).await?[0].json();
     let data = message["data"][0].as_object().cloned().unwrap_or_default();
     assert!(data.values().all(Value::is_string), "{data:?}");

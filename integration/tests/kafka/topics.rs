@@ -57,7 +57,8 @@ async fn topics_are_made_as_asked() -> Outcome {
     assert_eq!(cluster.partitions(&topic).await?, 4);
     let asked = [ResourceSpecifier::Topic(&topic)];
     let described = admin(cluster)?.describe_configs(&asked, &AdminOptions::new()).await?;
-    let config = described[0].as_ref().map_err(|code| cdc_integration::Failure::new(code.to_string()))?;
+    let config =
+        described[0].as_ref().map_err(|code| cdc_integration::Failure::new(code.to_string()))?;
     let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
     assert_eq!(value("cleanup.policy").as_deref(), Some("compact"));
     assert_eq!(value("max.message.bytes").as_deref(), Some("2000000"));
@@ -163,7 +164,8 @@ async fn a_topic_grows_while_it_is_written() -> Outcome {
     let admin = admin(cluster)?;
     let asked = [NewPartitions::new(&topic, 5), NewPartitions::new(&log, 5)];
     for answer in admin.create_partitions(&asked, &AdminOptions::new()).await? {
-        answer.map_err(|(topic, code)| cdc_integration::Failure::new(format!("{topic}: {code}")))?;
+        answer
+            .map_err(|(topic, code)| cdc_integration::Failure::new(format!("{topic}: {code}")))?;
     }
     wait_until("a record in a new partition", DEADLINE, async || {
         write_round().await?;
@@ -191,7 +193,8 @@ async fn a_topic_grows_while_it_is_written() -> Outcome {
             assert!(rounds.is_sorted(), "{key} in {partition}: {rounds:?}");
         }
         // By now a key is where the hash over all partitions puts it.
-        let newest = mine.iter().max_by_key(|read| round_of(&read.value)).map(|read| read.partition);
+        let newest =
+            mine.iter().max_by_key(|read| round_of(&read.value)).map(|read| read.partition);
         let expected = places
             .iter()
             .find(|place| place.key == format!("{{\"id\":{id}}}"))
@@ -263,7 +266,16 @@ async fn kcat_sees_topics_headers_and_schema_changes() -> Outcome {
         assert_eq!(
             record["headers"],
             json!([
-                "namespace", "", "schemaName", database, "tableName", "orders", "region", "eu", "zone", "a:b"
+                "namespace",
+                "",
+                "schemaName",
+                database,
+                "tableName",
+                "orders",
+                "region",
+                "eu",
+                "zone",
+                "a:b"
             ])
         );
     }
@@ -289,7 +301,8 @@ fn check_schema_changes(database: &str, records: &[Value]) -> Outcome {
     for record in records {
         assert_eq!(record["key"], json!({ "databaseName": database }).to_string());
         let value: Value = serde_json::from_str(record["payload"].as_str().unwrap_or_default())?;
-        let members: Vec<&String> = value.as_object().into_iter().flat_map(|map| map.keys()).collect();
+        let members: Vec<&String> =
+            value.as_object().into_iter().flat_map(|map| map.keys()).collect();
         assert_eq!(members, ["databaseName", "ddl", "source", "tableChanges", "ts_ms"]);
         assert_eq!(value["databaseName"], database);
         assert_eq!(value["source"]["name"], "shop");
@@ -302,7 +315,8 @@ fn check_schema_changes(database: &str, records: &[Value]) -> Outcome {
         let id = format!("\"{database}\".\"{table}\"");
         told.iter().filter(|(found, ..)| *found == id).collect()
     };
-    let kinds = |table: &str| of(table).iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>();
+    let kinds =
+        |table: &str| of(table).iter().map(|(_, kind, _)| kind.as_str()).collect::<Vec<_>>();
     assert_eq!(kinds("orders"), ["CREATE", "ALTER"]);
     assert_eq!(kinds("item_1"), ["CREATE", "TRUNCATE"]);
     assert_eq!(kinds("item_2"), ["CREATE", "DROP"]);

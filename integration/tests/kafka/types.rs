@@ -61,10 +61,7 @@ const KINDS: [Kind; 41] = [
     kind(
         "c_dec38",
         "DECIMAL(38,10)",
-        (
-            "-9999999999999999999999999999.9999999999",
-            "-9999999999999999999999999999.9999999999",
-        ),
+        ("-9999999999999999999999999999.9999999999", "-9999999999999999999999999999.9999999999"),
         ("9999999999999999999999999999.9999999999", "9999999999999999999999999999.9999999999"),
     ),
     kind(
@@ -122,7 +119,12 @@ const KINDS: [Kind; 41] = [
         ("'2038-01-19 03:14:07.999999'", "2038-01-19T03:14:07.999999"),
     ),
     kind("c_char", "CHAR(5)", ("''", ""), ("'ä€😀'", "ä€😀")),
-    kind("c_varchar", "VARCHAR(20)", ("'a \"q\" \\\\ b'", "a \"q\" \\ b"), ("'\\n\\t\u{1}'", "\n\t\u{1}")),
+    kind(
+        "c_varchar",
+        "VARCHAR(20)",
+        ("'a \"q\" \\\\ b'", "a \"q\" \\ b"),
+        ("'\\n\\t\u{1}'", "\n\t\u{1}"),
+    ),
     kind("c_latin", "VARCHAR(20) CHARACTER SET latin1", ("'é€'", "é€"), ("''", "")),
     kind("c_text", "TEXT", ("'\u{2028}</script>'", "\u{2028}</script>"), ("'0'", "0")),
     kind("c_bin", "BINARY(4)", ("x'01'", "01000000"), ("x'FFFFFFFF'", "FFFFFFFF")),
@@ -139,10 +141,7 @@ const KINDS: [Kind; 41] = [
     kind(
         "c_point",
         "POINT",
-        (
-            "ST_GeomFromText('POINT(1 2)')",
-            "{\"coordinates\":[1,2],\"type\":\"Point\",\"srid\":0}",
-        ),
+        ("ST_GeomFromText('POINT(1 2)')", "{\"coordinates\":[1,2],\"type\":\"Point\",\"srid\":0}"),
         (
             "ST_GeomFromText('POINT(-1 0)')",
             "{\"coordinates\":[-1,0],\"type\":\"Point\",\"srid\":0}",
@@ -165,16 +164,15 @@ fn own(server: ServerKind) -> Vec<Kind> {
             kind(
                 "c_uuid",
                 "UUID",
-                (
-                    "'123e4567-e89b-12d3-a456-426655440000'",
-                    "123e4567-e89b-12d3-a456-426655440000",
-                ),
-                (
-                    "'ffffffff-ffff-ffff-ffff-ffffffffffff'",
-                    "ffffffff-ffff-ffff-ffff-ffffffffffff",
-                ),
+                ("'123e4567-e89b-12d3-a456-426655440000'", "123e4567-e89b-12d3-a456-426655440000"),
+                ("'ffffffff-ffff-ffff-ffff-ffffffffffff'", "ffffffff-ffff-ffff-ffff-ffffffffffff"),
             ),
-            kind("c_inet6", "INET6", ("'::1'", "::1"), ("'2001:db8::ff00:42:8329'", "2001:db8::ff00:42:8329")),
+            kind(
+                "c_inet6",
+                "INET6",
+                ("'::1'", "::1"),
+                ("'2001:db8::ff00:42:8329'", "2001:db8::ff00:42:8329"),
+            ),
         ],
     }
 }
@@ -248,7 +246,11 @@ fn check_row(what: &str, expected: &Value, found: &Value) -> Outcome {
         }
     }
     faults.extend(found.keys().filter(|name| !expected.contains_key(*name)).cloned());
-    if faults.is_empty() { Ok(()) } else { Err(Failure::new(format!("{what}\n{}", faults.join("\n")))) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("{what}\n{}", faults.join("\n"))))
+    }
 }
 
 /// The changes of one key as they must come: operation, before, after. No operation is a tombstone.
@@ -290,7 +292,10 @@ fn check(
         let changes: Vec<Change> =
             changes.into_iter().filter(|(op, ..)| images || *op != Some("d")).collect();
         if mine.len() != changes.len() {
-            return Err(Failure::new(format!("{format}: {} records of {key}: {mine:?}", mine.len())));
+            return Err(Failure::new(format!(
+                "{format}: {} records of {key}: {mine:?}",
+                mine.len()
+            )));
         }
         for (read, (op, before, after)) in mine.into_iter().zip(changes) {
             let what = format!("{format}, {key}, {op:?}");
@@ -306,8 +311,13 @@ fn check(
             }
         }
     }
-    let count = expected(kinds).iter().flatten().filter(|(op, ..)| images || *op != Some("d")).count();
-    if found.len() == count { Ok(()) } else { Err(Failure::new(format!("{format}: {} records", found.len()))) }
+    let count =
+        expected(kinds).iter().flatten().filter(|(op, ..)| images || *op != Some("d")).count();
+    if found.len() == count {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("{format}: {} records", found.len())))
+    }
 }
 
 struct Pipeline {
@@ -373,9 +383,9 @@ async fn every_type_in_every_format(kind: ServerKind) -> Outcome {
         wait_for(cluster, pipeline, 3).await?;
     }
     let set = |end: End| {
-        let cells = kinds.iter().map(|kind| {
-            format!("{} = {}", kind.name, end.of(kind).map_or("NULL", |(sql, _)| sql))
-        });
+        let cells = kinds
+            .iter()
+            .map(|kind| format!("{} = {}", kind.name, end.of(kind).map_or("NULL", |(sql, _)| sql)));
         cells.collect::<Vec<_>>().join(", ")
     };
     sql.run(&format!("UPDATE t SET {} WHERE n = 1", set(End::High))).await?;
@@ -435,9 +445,15 @@ fn check_connect(found: &[Read], server: ServerKind) -> Outcome {
             ("c_bit10", "io.debezium.data.Bits {length=10}"),
             ("c_tiny", "int16"),
             ("c_uint", "int64"),
-            ("c_ubig", "org.apache.kafka.connect.data.Decimal {connect.decimal.precision=20, scale=0}"),
+            (
+                "c_ubig",
+                "org.apache.kafka.connect.data.Decimal {connect.decimal.precision=20, scale=0}",
+            ),
             ("c_year", "io.debezium.time.Year"),
-            ("c_dec", "org.apache.kafka.connect.data.Decimal {connect.decimal.precision=10, scale=2}"),
+            (
+                "c_dec",
+                "org.apache.kafka.connect.data.Decimal {connect.decimal.precision=10, scale=2}",
+            ),
             ("c_dec65", "string"),
             ("c_float", "float32"),
             ("c_date", "io.debezium.time.Date"),

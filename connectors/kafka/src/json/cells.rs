@@ -170,7 +170,10 @@ impl<'a> Cells<'a> {
         // Where every value is a string, what is nested is one too, and plain JSON inside.
         let nested = style.quoted
             && !set
-            && matches!(logical, LogicalType::Array(_) | LogicalType::Map(..) | LogicalType::Row(_));
+            && matches!(
+                logical,
+                LogicalType::Array(_) | LogicalType::Map(..) | LogicalType::Row(_)
+            );
         let inner = if nested { Style { quoted: false, ..style } } else { style };
         let cells = Self::try_bind(logical, set, array, inner).ok_or_else(|| {
             Error::internal(format!("a {logical} column came as Arrow {}", array.data_type()))
@@ -339,7 +342,8 @@ impl<'a> Cells<'a> {
             Cells::Bytes(array) => quoted(out, |out| push_base64(out, array.value(at))),
             Cells::Bits(array, true) => {
                 // 64 bits at most: eight bytes.
-                let number = array.value(at).iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+                let number =
+                    array.value(at).iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
                 quoted(out, |out| push_integer(out, number));
             }
             Cells::Bits(array, false) => {
