@@ -228,7 +228,7 @@ async fn kcat_sees_topics_headers_and_schema_changes() -> Outcome {
     let (items, changes) = (cluster.name("items"), cluster.name("changes"));
     let folder = PipelineFolder::new()?;
     let text = format!(
-        "{}sink:\n  type: kafka\n  properties.bootstrap.servers: {}\n  tombstones.enabled: true\n  \
+        "{}  include-comments.enabled: true\nsink:\n  type: kafka\n  properties.bootstrap.servers: {}\n  tombstones.enabled: true\n  \
          sink.tableId-to-topic.mapping: '{database}.item_\\d:{items}'\n  schema-changes.topic: {changes}\n  \
          sink.add-tableId-to-header-enabled: true\n  sink.custom-header: 'region:eu;zone:a:b'\npipeline:\n  \
          name: shop\n  checkpoint.interval: 200ms\n  schema.change.behavior: EVOLVE\n",

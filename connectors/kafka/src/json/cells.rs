@@ -284,7 +284,8 @@ impl<'a> Cells<'a> {
                 | Cells::BigInt(_)
                 | Cells::Float(..)
                 | Cells::Double(..)
-                | Cells::Decimal(..)
+                // The other forms of a decimal are strings by themselves.
+                | Cells::Decimal(_, _, Decimals::Number | Decimals::Double)
         );
         Some(if style.quoted && bare { Cells::Quoted(Box::new(cells)) } else { cells })
     }
