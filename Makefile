@@ -31,4 +31,4 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 
 servers:
-	@$(SERVER) install mysql mariadb s3 kafka registry
+	@$(SERVER) install mysql mariadb s3 kafka registry readers

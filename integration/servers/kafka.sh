@@ -1,5 +1,5 @@
 # Apache Kafka 4 (KRaft, one node that is broker and controller) from the jars of org.apache.kafka:kafka_2.13 on the
-# machine's Java, and Python clients that no one here wrote. Sourced by `server`.
+# machine's Java. Sourced by `server`.
 #
 # Five ports in a row: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL, controller. SASL takes PLAIN (cdc/cdc-secret, and
 # nobody/nobody-secret, who may do nothing) and SCRAM-SHA-256 and -512 (scram/scram-secret). PLAINTEXT may do everything.
@@ -36,18 +36,12 @@ PROPERTIES
   rm -f "$folder/format.log" "$folder/format.properties"
 }
 
-# The clients that the tests read with.
-fill_kafka_clients() {
-  say "Kafka: fetching kafka-python, confluent-kafka and fastavro from PyPI"
-  python_env "$1/python" kafka-python confluent-kafka fastavro
-}
-
 # need_java: Java and Maven, which a small machine may lack.
 need_java() {
-  command -v java >/dev/null && command -v mvn >/dev/null && return 0
+  command -v javac >/dev/null && command -v mvn >/dev/null && return 0
   say "installing Java and Maven"
   retry as_root apt-get -qq update && retry as_root apt-get -qq -y install --no-install-recommends \
-    default-jre-headless maven >/dev/null || die "Java and Maven are missing: apt-get install default-jre-headless maven"
+    default-jdk-headless maven >/dev/null || die "Java and Maven are missing: apt-get install default-jdk-headless maven"
 }
 
 # maven_jars FOLDER GROUP:ARTIFACT:VERSION[:TYPE:CLASSIFIER]…: artifacts as FOLDER/jars, with all that they need at run
@@ -133,7 +127,6 @@ install_kafka() {
   # One file with key and certificate, as Kafka reads it; two installers at once write the same.
   [ -e "$cache/tls/server.pem" ] || { cat "$cache/tls/server-key.pem" "$cache/tls/server-cert.pem" >"$cache/tls/server.pem.$$" && mv "$cache/tls/server.pem.$$" "$cache/tls/server.pem"; }
   once kafka fill_kafka
-  once kafka-clients fill_kafka_clients
 }
 version_kafka() { echo "Apache Kafka $(cat "$cache/kafka/version") (Maven)"; }
 
@@ -155,5 +148,4 @@ url_kafka() { echo "127.0.0.1:$1"; }
 is_ready_kafka() { grep -q 'Kafka Server started' "$1/log" 2>/dev/null; }
 port_taken_kafka() { grep -qi 'address already in use' "$1/log"; }
 
-# client_kafka PROGRAM: the Python that has the clients.
-client_kafka() { command=("$cache/kafka-clients/python/bin/$1"); }
+client_kafka() { die "the clients of Kafka are of the kind readers"; }

@@ -1,5 +1,6 @@
 # A schema registry with Confluent's interface: Apicurio Registry from Maven, its content in memory. Sourced by `server`.
-# With the option `auth` it asks for the name and the password reader/reader-secret.
+# Three ports in a row: HTTP, Quarkus's own management, HTTPS with the tests' certificate. It knows no logins without an
+# identity server: the tests put a gate in front that asks for them.
 
 # The last line that runs on Java 17.
 registry_version=2.6.13.Final
@@ -15,12 +16,15 @@ fill_registry() {
   echo "$registry_version" >"$folder/version"
 }
 
-install_registry() { once registry fill_registry; }
+install_registry() { once tls fill_tls; once registry fill_registry; }
 version_registry() { echo "Apicurio Registry $(cat "$cache/registry/version") (Maven)"; }
 prepare_registry() { :; }
 command_registry() {
   command=(java -Xms64m -Xmx400m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.awt.headless=true
     -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port="$2" -Dquarkus.management.port=$(($2 + 1))
+    -Dquarkus.http.insecure-requests=enabled -Dquarkus.http.ssl-port=$(($2 + 2))
+    -Dquarkus.http.ssl.certificate.files="$cache/tls/server-cert.pem"
+    -Dquarkus.http.ssl.certificate.key-files="$cache/tls/server-key.pem"
     -jar "$cache"/registry/root/*-runner.jar)
 }
 url_registry() { echo "http://127.0.0.1:$1/apis/ccompat/v7"; }

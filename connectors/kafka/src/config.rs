@@ -9,7 +9,7 @@ use cdc_api::{OptionFault, Options, TableId, pattern::Selectors};
 use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::{
-    json::{Decimals, Style, Times},
+    json::{Bits, Decimals, Style, Times},
     registry::RegistrySettings,
     topic::{TopicNames, name_fault},
 };
@@ -236,6 +236,7 @@ impl Settings {
                 quoted: false,
                 flink: true,
                 sets_joined: false,
+                bits: Bits::LittleEndian,
             };
         }
         match self.value_format {
@@ -245,6 +246,7 @@ impl Settings {
                 quoted: false,
                 flink: false,
                 sets_joined: true,
+                bits: Bits::LittleEndian,
             },
             Format::CanalJson => Style {
                 decimals: Decimals::Text,
@@ -252,6 +254,7 @@ impl Settings {
                 quoted: true,
                 flink: false,
                 sets_joined: true,
+                bits: Bits::Number,
             },
             Format::Json => Style {
                 decimals: Decimals::Number,
@@ -259,6 +262,7 @@ impl Settings {
                 quoted: false,
                 flink: false,
                 sets_joined: false,
+                bits: Bits::BigEndian,
             },
         }
     }

@@ -6,6 +6,6 @@ mod number;
 mod temporal;
 mod text;
 
-pub(crate) use cells::{Cells, Decimals, Style, Times, is_set};
+pub(crate) use cells::{Bits, Cells, Decimals, Style, Times, bits_of, is_set};
 pub(crate) use number::push_integer;
 pub(crate) use text::{push_base64, push_string};

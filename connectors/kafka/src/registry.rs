@@ -72,6 +72,7 @@ pub(crate) struct Subject {
 pub(crate) struct Registry {
     http: Http,
     registers: bool,
+    /// By subject and the body that was asked with.
     known: Mutex<HashMap<(String, String), u32>>,
 }
 
@@ -119,11 +120,13 @@ impl Registry {
         schema: &str,
         references: &[(String, u32)],
     ) -> Result<u32> {
-        let key = (subject.to_owned(), schema.to_owned());
+        // What a schema refers to is part of it: an envelope of the same text has another number when its row changed.
+        let body = body(schema, references).to_string();
+        let key = (subject.to_owned(), body);
         if let Some(id) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(*id);
         }
-        let id = self.ask(subject, &body(schema, references), self.registers).await?.id;
+        let id = self.ask(subject, &key.1, self.registers).await?.id;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
         Ok(id)
     }
@@ -131,17 +134,17 @@ impl Registry {
     /// The version that a schema has under its subject.
     pub(crate) async fn version(&self, subject: &Subject) -> Result<u32> {
         self.id(&subject.name, &subject.schema, &[]).await?;
-        let found = self.ask(&subject.name, &body(&subject.schema, &[]), false).await?;
+        let found = self.ask(&subject.name, &body(&subject.schema, &[]).to_string(), false).await?;
         found.version.ok_or_else(|| {
             Error::operator(format!("the schema registry has no version of \"{}\"", subject.name))
                 .hint("avro.references.enabled needs a registry that answers with versions")
         })
     }
 
-    async fn ask(&self, subject: &str, body: &Value, register: bool) -> Result<Found> {
+    async fn ask(&self, subject: &str, body: &str, register: bool) -> Result<Found> {
         let tail = if register { "/versions" } else { "" };
         let path = format!("/subjects/{}{tail}", http::escape(subject));
-        let answer = self.http.ask("POST", &path, Some(&body.to_string())).await?;
+        let answer = self.http.ask("POST", &path, Some(body)).await?;
         if answer.status >= 400 {
             return Err(self.refused(&format!("refuses the schema of \"{subject}\""), &answer));
         }
@@ -165,7 +168,7 @@ impl Registry {
         let error = error.detail(format!("status {}: {message}", answer.status));
         match (answer.status, code) {
             (401 | 403, _) => error.hint("check avro.schema-registry.username and .password, or .bearer-token, and what they may do"),
-            (409, _) => error.hint("the table's new schema is not compatible with the subject's: relax the subject's compatibility, or let consumers move to another subject"),
+            (409, _) => error.hint("the table's new schema is not compatible with the subject's: relax the subject's compatibility, or let consumers move to another subject; tables that share a topic need avro.subject.strategy: record or topic-record"),
             (404, _) if !self.registers => error.hint("register the schema, or set avro.auto-register: true"),
             (404, _) => error.hint("check the path in avro.schema-registry.url"),
             (422, _) => error.hint("the registry does not take this schema; see what it says"),

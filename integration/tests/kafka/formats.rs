@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Writes batches and flushes them as checkpoint 1.
-async fn write(sink: &dyn EventSinkProvider, batches: Vec<ChangeBatch>) -> Outcome {
+pub(crate) async fn write(sink: &dyn EventSinkProvider, batches: Vec<ChangeBatch>) -> Outcome {
     let context = context(UUID);
     let mut committer = sink.committer(&context).await?;
     let mut applier = sink.applier(&context).await?;
@@ -47,7 +47,7 @@ fn floats(values: &[f32]) -> ArrayRef {
 }
 
 /// Flink CDC's own file, where the folder with such data lies above this one.
-fn golden(name: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn golden(name: &str) -> Option<std::path::PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let given = std::env::var_os("CDC_SHARED").map(std::path::PathBuf::from);
     let above = here.ancestors().map(|folder| folder.join("shared"));

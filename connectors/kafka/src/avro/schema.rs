@@ -5,10 +5,10 @@ use std::{collections::HashSet, sync::Arc};
 
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema, SchemaRef};
-use cdc_api::{Column, Error, LogicalType, Result, TableSchema};
+use cdc_api::{Column, DefaultValue, Error, LogicalType, Result, TableSchema};
 use serde_json::{Value, json};
 
-use crate::json::{Cells, Decimals, Style, Times};
+use crate::json::{Bits, Cells, Decimals, Style, Times};
 
 /// Avro's names are letters, digits and `_`: what else a name has becomes `_`.
 pub(super) struct Names {
@@ -101,6 +101,7 @@ pub(super) fn carried(logical: &LogicalType, array: &ArrayRef) -> Result<ArrayRe
         quoted: false,
         flink: false,
         sets_joined: false,
+        bits: Bits::BigEndian,
     };
     let cells = Cells::bind(logical, "", array.as_ref(), style)?;
     let text = (0..array.len()).map(|at| {
@@ -118,7 +119,7 @@ pub(super) fn carried(logical: &LogicalType, array: &ArrayRef) -> Result<ArrayRe
     Ok(Arc::new(text.collect::<StringArray>()))
 }
 
-/// The array of a column in a shape that Arrow does not know.
+/// Rows that are not what their schema says.
 pub(super) fn misfit(error: ArrowError) -> Error {
     Error::internal("rows do not fit their Avro schema").detail(error.to_string())
 }
@@ -130,12 +131,28 @@ fn field_json(column: &Column, name: &str) -> Value {
         field["type"] = json!(["null", ty]);
         field["default"] = Value::Null;
     } else {
+        // A column that is added without nulls needs one, or no reader could fill it in for older rows.
+        if let Some(default) = default(column) {
+            field["default"] = default;
+        }
         field["type"] = ty;
     }
     if let Some(comment) = &column.comment {
         field["doc"] = json!(comment);
     }
     field
+}
+
+/// A constant default of a type whose JSON form is plain.
+fn default(column: &Column) -> Option<Value> {
+    let Some(DefaultValue::Literal(text)) = &column.default else { return None };
+    use LogicalType as L;
+    match &column.logical {
+        L::TinyInt | L::SmallInt | L::Int => text.parse::<i32>().ok().map(Value::from),
+        L::BigInt => text.parse::<i64>().ok().map(Value::from),
+        L::Char(_) | L::VarChar(_) | L::String => Some(json!(text)),
+        _ => None,
+    }
 }
 
 /// The schema of a row.

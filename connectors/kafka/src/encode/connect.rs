@@ -7,7 +7,7 @@ use cdc_api::{Column, DefaultValue, LogicalType, TableSchema};
 use super::Origin;
 use crate::{
     config::{Compatibility, Settings},
-    json::{Decimals, Style, is_set, push_string},
+    json::{Bits, Decimals, Style, bits_of, is_set, push_string},
 };
 
 /// A type: Connect's word, with what follows it.
@@ -175,11 +175,12 @@ fn default_json(column: &Column, style: Style) -> Option<String> {
 
 fn column_type(column: &Column, style: Style) -> Type {
     let source = column.source_type.to_ascii_lowercase();
-    let words = || {
-        let inside = column.source_type.split_once('(').map_or("", |(_, rest)| rest);
-        inside.trim_end_matches(')').replace('\'', "")
-    };
+    let words = || words_of(&column.source_type).join(",");
     match &column.logical {
+        LogicalType::Binary(_) if bits_of(&source).is_some() => {
+            let length = bits_of(&source).unwrap_or_default();
+            Type::named("bytes", "io.debezium.data.Bits").with("length", length)
+        }
         LogicalType::Int if source.starts_with("year") => {
             Type::named("int32", "io.debezium.time.Year")
         }
@@ -194,6 +195,27 @@ fn column_type(column: &Column, style: Style) -> Type {
         }
         logical => logical_type(logical, style),
     }
+}
+
+/// The words of `enum('a','b''c')`.
+fn words_of(source_type: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut letters = source_type.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (&mut word, letter) {
+            (None, '\'') => word = Some(String::new()),
+            (None, ')') if !words.is_empty() => break,
+            (None, _) => {}
+            (Some(text), '\'') if letters.peek() == Some(&'\'') => {
+                letters.next();
+                text.push('\'');
+            }
+            (Some(_), '\'') => words.extend(word.take()),
+            (Some(text), letter) => text.push(letter),
+        }
+    }
+    words
 }
 
 fn logical_type(logical: &LogicalType, style: Style) -> Type {
@@ -228,10 +250,11 @@ fn logical_type(logical: &LogicalType, style: Style) -> Type {
             inner: format!(",\"items\":{}", logical_type(element, style).json(true, None, None)),
             ..Type::plain("array")
         },
-        L::Map(key, value) => Type {
+        // Keys of a JSON object are strings, whatever they are in the table.
+        L::Map(_, value) => Type {
             inner: format!(
                 ",\"keys\":{},\"values\":{}",
-                logical_type(key, style).json(false, None, None),
+                Type::plain("string").json(false, None, None),
                 logical_type(value, style).json(true, None, None)
             ),
             ..Type::plain("map")
@@ -268,8 +291,21 @@ fn flink_type(logical: &LogicalType) -> Type {
                 quoted: false,
                 flink: false,
                 sets_joined: false,
+                bits: Bits::LittleEndian,
             };
             logical_type(other, style)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_with_their_quotes() {
+        assert_eq!(words_of("enum('a','b''c','d,e)','')"), ["a", "b'c", "d,e)", ""]);
+        assert_eq!(words_of("SET('x') CHARACTER SET latin1 COMMENT 'y'"), ["x"]);
+        assert!(words_of("int(11)").is_empty());
     }
 }

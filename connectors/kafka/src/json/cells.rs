@@ -63,6 +63,19 @@ pub(crate) struct Style {
     pub(crate) flink: bool,
     /// A SET is one string of words between commas.
     pub(crate) sets_joined: bool,
+    /// How a BIT of more than one bit is written.
+    pub(crate) bits: Bits,
+}
+
+/// How the bytes of a `BIT(n > 1)`, which are big-endian here, are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bits {
+    /// As they are.
+    BigEndian,
+    /// The other way round, as Debezium has them and Flink CDC with it.
+    LittleEndian,
+    /// As the number that they are, as Canal has them.
+    Number,
 }
 
 /// How a time of day is written.
@@ -102,6 +115,8 @@ pub(crate) enum Cells<'a> {
     Decimal(&'a PrimitiveArray<Decimal128Type>, i8, Decimals),
     Text(&'a StringArray),
     Bytes(&'a BinaryArray),
+    /// Bits, and whether they are a number.
+    Bits(&'a BinaryArray, bool),
     Days(&'a PrimitiveArray<Date32Type>),
     Date(&'a PrimitiveArray<Date32Type>),
     TimeMicros(&'a PrimitiveArray<Time64MicrosecondType>, TimeForm),
@@ -116,8 +131,12 @@ pub(crate) enum Cells<'a> {
     List(&'a ListArray, Box<Cells<'a>>),
     Map(&'a MapArray, Box<Cells<'a>>, Box<Cells<'a>>),
     Row(&'a StructArray, Vec<(&'a str, Cells<'a>)>),
-    /// Numbers and booleans between quotes.
+    /// Numbers between quotes.
     Quoted(Box<Cells<'a>>),
+    /// `"1"` and `"0"`.
+    Digit(&'a BooleanArray),
+    /// A string that holds the JSON of what is nested.
+    Nested(Box<Cells<'a>>),
 }
 
 fn primitive<T: ArrowPrimitiveType>(array: &dyn Array) -> Option<&PrimitiveArray<T>> {
@@ -127,6 +146,13 @@ fn primitive<T: ArrowPrimitiveType>(array: &dyn Array) -> Option<&PrimitiveArray
 /// Whether a column is a SET of MySQL.
 pub(crate) fn is_set(source_type: &str) -> bool {
     source_type.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("set"))
+}
+
+/// The bits of a BIT column of MySQL.
+pub(crate) fn bits_of(source_type: &str) -> Option<u32> {
+    let (word, rest) = source_type.split_once('(')?;
+    let count = rest.split_once(')')?.0;
+    if word.trim().eq_ignore_ascii_case("bit") { count.trim().parse().ok() } else { None }
 }
 
 impl<'a> Cells<'a> {
@@ -141,10 +167,26 @@ impl<'a> Cells<'a> {
         style: Style,
     ) -> Result<Cells<'a>> {
         let set = style.sets_joined && is_set(source_type);
-        let cells = Self::try_bind(logical, set, array, style).ok_or_else(|| {
+        // Where every value is a string, what is nested is one too, and plain JSON inside.
+        let nested = style.quoted
+            && !set
+            && matches!(
+                logical,
+                LogicalType::Array(_) | LogicalType::Map(..) | LogicalType::Row(_)
+            );
+        let inner = if nested { Style { quoted: false, ..style } } else { style };
+        let cells = Self::try_bind(logical, set, array, inner).ok_or_else(|| {
             Error::internal(format!("a {logical} column came as Arrow {}", array.data_type()))
         })?;
-        Ok(cells)
+        Ok(match cells {
+            cells if nested => Cells::Nested(Box::new(cells)),
+            Cells::Bytes(array) if bits_of(source_type).is_some() => match style.bits {
+                Bits::BigEndian => Cells::Bytes(array),
+                Bits::LittleEndian => Cells::Bits(array, false),
+                Bits::Number => Cells::Bits(array, true),
+            },
+            cells => cells,
+        })
     }
 
     fn try_bind(
@@ -163,6 +205,7 @@ impl<'a> Cells<'a> {
         };
         let zoned = matches!(logical, L::TimestampLtz(_));
         let cells = match (logical, array.data_type()) {
+            (L::Boolean, _) if style.quoted => Cells::Digit(array.as_boolean_opt()?),
             (L::Boolean, _) => Cells::Boolean(array.as_boolean_opt()?),
             (L::TinyInt, _) => Cells::TinyInt(primitive(array)?),
             (L::SmallInt, _) => Cells::SmallInt(primitive(array)?),
@@ -235,21 +278,21 @@ impl<'a> Cells<'a> {
         };
         let bare = matches!(
             cells,
-            Cells::Boolean(_)
-                | Cells::TinyInt(_)
+            Cells::TinyInt(_)
                 | Cells::SmallInt(_)
                 | Cells::Int(_)
                 | Cells::BigInt(_)
                 | Cells::Float(..)
                 | Cells::Double(..)
-                | Cells::Decimal(..)
+                // The other forms of a decimal are strings by themselves.
+                | Cells::Decimal(_, _, Decimals::Number | Decimals::Double)
         );
         Some(if style.quoted && bare { Cells::Quoted(Box::new(cells)) } else { cells })
     }
 
     fn array(&self) -> &'a dyn Array {
         match self {
-            Cells::Boolean(array) => *array,
+            Cells::Boolean(array) | Cells::Digit(array) => *array,
             Cells::TinyInt(array) => *array,
             Cells::SmallInt(array) => *array,
             Cells::Int(array) => *array,
@@ -258,7 +301,7 @@ impl<'a> Cells<'a> {
             Cells::Double(array, _) => *array,
             Cells::Decimal(array, ..) => *array,
             Cells::Text(array) => *array,
-            Cells::Bytes(array) => *array,
+            Cells::Bytes(array) | Cells::Bits(array, _) => *array,
             Cells::Days(array) | Cells::Date(array) => *array,
             Cells::TimeMicros(array, _) => *array,
             Cells::TimeNanos(array, _) => *array,
@@ -267,7 +310,7 @@ impl<'a> Cells<'a> {
             Cells::TimestampTz(array, _) | Cells::Row(array, _) => *array,
             Cells::Set(array, _) | Cells::List(array, _) => *array,
             Cells::Map(array, ..) => *array,
-            Cells::Quoted(inner) => inner.array(),
+            Cells::Quoted(inner) | Cells::Nested(inner) => inner.array(),
         }
     }
 
@@ -298,6 +341,16 @@ impl<'a> Cells<'a> {
             }
             Cells::Text(array) => push_string(out, array.value(at)),
             Cells::Bytes(array) => quoted(out, |out| push_base64(out, array.value(at))),
+            Cells::Bits(array, true) => {
+                // 64 bits at most: eight bytes.
+                let number =
+                    array.value(at).iter().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+                quoted(out, |out| push_integer(out, number));
+            }
+            Cells::Bits(array, false) => {
+                let bytes: Vec<u8> = array.value(at).iter().rev().copied().collect();
+                quoted(out, |out| push_base64(out, &bytes));
+            }
             Cells::Days(array) => push_integer(out, array.value(at)),
             Cells::Date(array) => quoted(out, |out| push_date(out, i64::from(array.value(at)))),
             Cells::TimeMicros(array, form) => form.push(out, array.value(at), 1000),
@@ -335,6 +388,14 @@ impl<'a> Cells<'a> {
                 out.push(b'}');
             }
             Cells::Quoted(inner) => quoted(out, |out| inner.push(out, at)),
+            Cells::Digit(array) => {
+                out.extend_from_slice(if array.value(at) { b"\"1\"" } else { b"\"0\"" });
+            }
+            Cells::Nested(inner) => {
+                let mut text = Vec::new();
+                inner.push(&mut text, at);
+                push_string(out, &String::from_utf8_lossy(&text));
+            }
         }
     }
 
