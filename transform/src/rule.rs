@@ -240,7 +240,9 @@ fn unknown(expr: &Expr, names: &[&str], part: Part, faults: &mut Vec<SqlFault>) 
             .chain(names.iter().copied());
         if !known.any(|known| known.eq_ignore_ascii_case(name)) {
             let fault = Fault::new(expr.at, format!("there is no function {name}"));
-            let known: Vec<&str> = crate::function_names().chain(names.iter().copied()).collect();
+            let built_in: Vec<&'static str> = crate::function_names().collect();
+            let mut known: Vec<&str> = built_in;
+            known.extend(names);
             let near = nearest(name, known.into_iter());
             faults.push(SqlFault::new(
                 part,
