@@ -119,7 +119,7 @@ const FLINK_CDC: &[&str] = &[
     "LOCALTIME, LOCALTIMESTAMP, CURRENT_TIME, CURRENT_DATE, CURRENT_TIMESTAMP, NOW()",
     "EXTRACT(YEAR FROM date_), EXTRACT(QUARTER FROM date_), EXTRACT(MONTH FROM timestamp_0_), EXTRACT(WEEK FROM date_)",
     "EXTRACT(DAY FROM date_), EXTRACT(DOY FROM date_), EXTRACT(DOW FROM date_), EXTRACT(HOUR FROM timestamp_ltz_0_)",
-    "EXTRACT(MINUTE FROM time_0_), EXTRACT(SECOND FROM time_0_), EXTRACT(MILLISECOND FROM timestamp_3_)",
+    "EXTRACT(MINUTE FROM time_0_), EXTRACT(SECOND FROM time_0_), EXTRACT(MILLISECOND FROM timestamp_0_)",
     "YEAR(date_), QUARTER(date_), MONTH(date_), WEEK(date_), DAYOFYEAR(date_), DAYOFMONTH(date_), DAYOFWEEK(date_)",
     "YEAR(timestamp_ltz_0_), HOUR(timestamp_0_), MINUTE(time_0_), SECOND(timestamp_0_), HOUR(time_0_)",
     "timestamp_0_ + INTERVAL '1' YEAR, timestamp_0_ - INTERVAL '1-2' YEAR TO MONTH, date_ + INTERVAL '1' DAY",
