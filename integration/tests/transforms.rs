@@ -174,7 +174,11 @@ async fn every_field_of_a_rule_counts() -> Outcome {
             "`day` DATE NOT NULL".to_owned(),
             "primaryKeys=number;day, partitionKeys=day, options=({a=1,2, b=x})".to_owned(),
             format!("before=[], after={}, op=INSERT", row("ANN", "+I", false)),
-            format!("before={}, after={}, op=UPDATE", row("ANN", "-U", true), row("EVE", "+U", true)),
+            format!(
+                "before={}, after={}, op=UPDATE",
+                row("ANN", "-U", true),
+                row("EVE", "+U", true)
+            ),
             // The deletion is an insertion of its last image, and still says what it was.
             format!("before=[], after={}, op=INSERT", row("EVE", "-D", true)),
             format!("tableId={database}.other, before=[], after=[1, second], op=INSERT"),
@@ -242,7 +246,9 @@ async fn a_rule_without_a_star_swallows_columns() -> Outcome {
         .collect();
     assert!(!changes.is_empty(), "{printed:#?}");
     assert!(
-        changes.iter().all(|line| line.starts_with("AlterColumnTypeEvent") && line.contains("a=BIGINT")),
+        changes
+            .iter()
+            .all(|line| line.starts_with("AlterColumnTypeEvent") && line.contains("a=BIGINT")),
         "{changes:#?}"
     );
     daemon.stop(DEADLINE).await?.expect_code(0)?;
@@ -287,7 +293,8 @@ async fn a_row_that_fails_follows_the_error_policy() -> Outcome {
                 daemon.stop(DEADLINE).await?.expect_code(0)?;
                 line
             };
-            let parts = ["column \"share\"", "division of 100 by zero", "id=7", ", at ", "TRY_CAST"];
+            let parts =
+                ["column \"share\"", "division of 100 by zero", "id=7", ", at ", "TRY_CAST"];
             for part in parts {
                 assert!(said.contains(part), "{policy}: \"{part}\" is missing in\n{said}");
             }

@@ -218,7 +218,7 @@ fn side_by_side(raw: &str, text: &str, style: ScalarStyle) -> Option<Vec<Range<u
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
         // `|-` or `>` and what may stand behind it, where the parser counts that line in.
         _ if is_block && raw.starts_with(['|', '>']) && !text.starts_with(['|', '>']) => {
-            raw.find('\n').map_or(raw.len(), |end| end + 1)
+            raw.find('\n').unwrap_or(raw.len())
         }
         _ => 0,
     };

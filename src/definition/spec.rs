@@ -39,7 +39,7 @@ pub struct ConnectorBlock {
 }
 
 /// `pipeline:`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PipelineOptions {
     /// For log lines, metrics and the server's process list; the file's stem when not given.
     pub name: String,

@@ -208,8 +208,12 @@ fn what_is_hardly_meant_is_shown_with_its_place() {
     let text = screen(&[]);
     assert!(text.contains("  ! transform[0].projection: % has no meaning"), "{text}");
     assert!(text.contains("hint: write .* for any text, or add ESCAPE '$'"), "{text}");
-    assert!(text.ends_with("warning: pipeline file `conf/shop.yaml` has 1 doubtful place\n"), "{text}");
-    let line = text.lines().position(|line| line.contains("note LIKE '%x' AS x")).expect("the line");
+    assert!(
+        text.ends_with("warning: pipeline file `conf/shop.yaml` has 1 doubtful place\n"),
+        "{text}"
+    );
+    let line =
+        text.lines().position(|line| line.contains("note LIKE '%x' AS x")).expect("the line");
     let (shown, below) = (text.lines().nth(line).unwrap(), text.lines().nth(line + 1).unwrap());
     let carets = below.find('^').zip(below.rfind('^')).expect("carets");
     assert_eq!(shown.get(carets.0..=carets.1), Some("'%x'"), "{text}");
@@ -244,8 +248,7 @@ fn what_is_hardly_meant_is_shown_with_its_place() {
 mod modules {
     use super::*;
 
-    const MODULE: &str =
-        r#"(module (func (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))"#;
+    const MODULE: &str = r#"(module (func (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))"#;
 
     fn read_with(function: &str) -> Result<Definition, Box<Report>> {
         let folder = tempfile::tempdir().expect("a folder");

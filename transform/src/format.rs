@@ -385,7 +385,9 @@ mod tests {
 
     fn shown(pattern: &str) -> String {
         let at = parse_iso("2024-03-05T21:07:09.123456789").expect("a time");
-        Pattern::new(pattern).expect(pattern).format(at, ("Asia/Kolkata", 19_800))
+        let mut out = String::new();
+        Pattern::new(pattern).expect(pattern).write(&mut out, at, ("Asia/Kolkata", 19_800));
+        out
     }
 
     #[test]
