@@ -16,7 +16,7 @@ pub use errors::error_text;
 
 use crate::{
     compose,
-    definition::{self, PipelineSpec, ProcessEnvironment},
+    definition::{self, PipelineSpec, ProcessEnvironment, Report},
     registry::Registry,
 };
 use terminal::Terminal;
@@ -165,8 +165,8 @@ fn run(file: &std::path::Path, terminal: Terminal) -> cdc_api::Result<u8> {
 
 fn plan(file: &std::path::Path, terminal: Terminal) -> cdc_api::Result<u8> {
     let Some(spec) = read(file, terminal) else { return Ok(EXIT_CONFIG) };
-    let text = runtime()?.block_on(compose::plan(spec))?;
-    print(&text).map(|()| 0)
+    let planned = runtime()?.block_on(compose::plan(spec))?;
+    show(&planned, terminal).map(|()| 0)
 }
 
 fn transform(
@@ -177,22 +177,37 @@ fn transform(
 ) -> cdc_api::Result<u8> {
     let Some(spec) = read(file, terminal) else { return Ok(EXIT_CONFIG) };
     if let Some(sample) = sample {
-        print(&sample::text(&spec, sample)?)?;
+        show(&sample::text(&spec, sample)?, terminal)?;
     }
     if explain {
-        print(&runtime()?.block_on(compose::explain(spec))?)?;
+        show(&runtime()?.block_on(compose::explain(spec))?, terminal)?;
     }
     Ok(0)
+}
+
+/// The text, and behind it what is hardly meant.
+fn show(planned: &compose::Planned, terminal: Terminal) -> cdc_api::Result<()> {
+    print(&planned.text)?;
+    warn(planned.warnings.as_ref(), terminal);
+    Ok(())
+}
+
+fn warn(warnings: Option<&Report>, terminal: Terminal) {
+    if let Some(warnings) = warnings {
+        tell(&warnings.screen(terminal.screen()));
+    }
 }
 
 fn validate(file: &std::path::Path, connect: bool, terminal: Terminal) -> cdc_api::Result<u8> {
     let Some(spec) = read(file, terminal) else { return Ok(EXIT_CONFIG) };
     print(&validate::summary(&spec))?;
     if !connect {
+        warn(spec.transform.warnings(&[])?.as_ref(), terminal);
         return Ok(0);
     }
     let connected = runtime()?.block_on(validate::connect(&spec))?;
     print(&connected.text)?;
+    warn(spec.transform.warnings(&connected.programs)?.as_ref(), terminal);
     Ok(if connected.is_ok { 0 } else { EXIT_FAILED })
 }
 

@@ -25,7 +25,7 @@ use crate::{
     transform::Transforms,
 };
 
-pub use plan::{explain, plan};
+pub use plan::{Planned, explain, plan};
 use recovery::Recovered;
 
 /// How a run shows itself.

@@ -1,14 +1,15 @@
 //! The pipeline file: Flink CDC's YAML, read into a [`PipelineSpec`] or into a [`Report`] of every fault in it.
 //!
 //! In: a file's text, the connectors of this build, the environment. Out: a checked spec with the notices of what is
-//! accepted without effect, or all faults with their places. Never: a connection, or a file other than the pipeline's own
-//! and those named by `${file:…}`.
+//! accepted without effect, or all faults with their places. Never: a connection, or a file other than the pipeline's own,
+//! those named by `${file:…}`, and the modules of user-defined functions.
 //!
-//! The way: `tree` (YAML into text with places) → `substitute` (`${…}`) → `connector`, `routes`, `pipeline` (one block each,
-//! on `reader`) → `spec`. What goes wrong is a `fault`; `mask` and `screen` show it without secrets.
+//! The way: `tree` (YAML into text with places) → `substitute` (`${…}`) → `connector`, `routes`, `transforms`, `pipeline` with
+//! its `functions` (one block each, on `reader`) → `spec`. What goes wrong is a `fault`; `mask` and `screen` show it without secrets.
 
 mod connector;
 mod fault;
+mod functions;
 mod mask;
 mod pipeline;
 mod reader;
@@ -28,6 +29,7 @@ use cdc_transform::{Context, Metadata};
 
 pub use connector::Connectors;
 pub use fault::{Fault, Notice};
+pub use functions::Functions;
 pub use pipeline::PIPELINE_OPTIONS;
 pub use screen::{Report, Screen};
 pub use spec::{
@@ -39,6 +41,7 @@ pub use transforms::{TransformRule, TransformRules};
 
 use mask::Masked;
 use reader::Reader;
+use screen::Weight;
 use tree::{FILE_BYTES_MAX, Node, Value};
 
 const BLOCKS: [&str; 5] = ["source", "sink", "route", "transform", "pipeline"];
@@ -64,6 +67,7 @@ pub fn read_file(
     match text_of(file) {
         Ok(text) => read(file, &text, connectors, environment),
         Err(fault) => Err(Box::new(Report {
+            weight: Weight::Fault,
             file: file.display().to_string(),
             faults: vec![fault],
             masked: Masked::new("", Vec::new()),
@@ -148,7 +152,7 @@ fn report(file: &Path, reader: Reader<'_>) -> Box<Report> {
     faults.sort_by_key(|fault| fault.span.as_ref().map(|span| span.start));
     secrets.spans.extend(mask::secrets_of_addresses(reader.text));
     let masked = Masked::new(reader.text, secrets.spans);
-    Box::new(Report { file: file.display().to_string(), faults, masked })
+    Box::new(Report { weight: Weight::Fault, file: file.display().to_string(), faults, masked })
 }
 
 /// Replaces `${…}` in every scalar of the tree.
@@ -280,7 +284,8 @@ fn transform_context(
         zone,
         decimals: pipeline.decimals,
         metadata,
-        macros: pipeline.functions.clone(),
+        macros: pipeline.functions.macros.clone(),
+        routines: pipeline.functions.routines.clone(),
         ..Context::default()
     }
 }

@@ -98,18 +98,13 @@ pub(crate) fn compile(
     rules: &TransformRules,
     source: &Arc<TableSchema>,
 ) -> Result<Option<Program>> {
-    for rule in &rules.rules {
-        if !rule.tables.is_match(source.id())? {
-            continue;
-        }
-        return Rule::compile(&rule.text, &rules.context, source).map(Some).map_err(|faults| {
-            let id = source.id();
-            Error::data(id.clone(), format!("the transform does not fit table \"{id}\""))
-                .detail(format!("\n{}", rules.screen(rule, &faults)))
-                .hint("mend the rule, or narrow its `source-table`")
-        });
-    }
-    Ok(None)
+    let Some(rule) = rules.rule_for(source.id())? else { return Ok(None) };
+    Rule::compile(&rule.text, &rules.context, source).map(Some).map_err(|faults| {
+        let id = source.id();
+        Error::data(id.clone(), format!("the transform does not fit table \"{id}\""))
+            .detail(format!("\n{}", rules.screen(rule, &faults)))
+            .hint("mend the rule, or narrow its `source-table`")
+    })
 }
 
 /// Without the images before updates, which were there for the filter alone.

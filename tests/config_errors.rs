@@ -40,6 +40,10 @@ fn every_wrong_file_gives_its_screen() {
     let mut differing = Vec::new();
     for file in files("yaml") {
         let name = file.display();
+        // A build with the feature has another answer.
+        if cfg!(feature = "wasm") && file.ends_with("wasm_not_built.yaml") {
+            continue;
+        }
         let report = match definition::read_file(&file, &Registry, &Variables) {
             Ok(_) => panic!("{name} has no fault"),
             Err(report) => report,

@@ -4,7 +4,7 @@ Starts a private server, loads two tables, and prints each number as the median 
 ratios or per CPU-second, so they mean the same on any machine; the number of cores is printed with them.
 
 Environment: BENCH_SERVER=mysql (default) or mariadb, BENCH_RUNS=3, BENCH_ROWS=1000000, BENCH_ONLY (some of snapshot,
-start, bulk, single, latency, ddl, tables, kafka, decoder), CDC_CLI_BIN (default: the release build of this repository). Nothing but Python's own library is used.
+start, bulk, single, latency, ddl, tables, transform, kafka, decoder), CDC_CLI_BIN (default: the release build of this repository). Nothing but Python's own library is used.
 """
 
 import datetime
@@ -35,6 +35,12 @@ WIDE = """CREATE TABLE bench.wide (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, 
 ORDERS = """CREATE TABLE bench.orders (id BIGINT NOT NULL PRIMARY KEY, customer_id INT NOT NULL, status VARCHAR(16) NOT NULL,
   total DECIMAL(12,2) NOT NULL, discount DOUBLE, paid TINYINT(1) NOT NULL, note VARCHAR(100), ordered_at DATETIME(6) NOT NULL,
   changed_at TIMESTAMP NULL)"""
+# Three computed columns and a filter that leaves out one row in ten thousand.
+RULE = """transform:
+  - source-table: bench.orders
+    projection: \\*, UPPER(status) AS status_name, total * 1.19 AS with_tax, DATE_FORMAT(ordered_at, 'yyyy-MM-dd') AS day
+    filter: total > 1
+"""
 # One row per number n.
 WIDE_ROW = "n, n * 7919 % 1000003, RPAD(HEX(n * 2654435761), 120, HEX(n * 40503)), RPAD(HEX(n * 97), 60, 'pad')"
 ORDERS_ROW = """n, n % 50000, ELT(1 + n % 4, 'new', 'paid', 'sent', 'returned'), n % 1000000 / 100, n / 7, n % 2,
@@ -170,7 +176,7 @@ class Bench:
         self.folder, self.database, self.binary = folder, database, binary
         self.count = 0
 
-    def pipeline(self, tables, sink, mode):
+    def pipeline(self, tables, sink, mode, more=""):
         """A pipeline file with a state of its own."""
         self.count += 1
         file = self.folder / f"bench{self.count}.yaml"
@@ -178,7 +184,7 @@ class Bench:
             f"source:\n  type: mysql\n  hostname: 127.0.0.1\n  port: {self.database.port}\n  username: cdc\n"
             f"  password: cdc\n  tables: '{tables}'\n  scan.startup.mode: {mode}\n"
             f"sink:\n{sink.format(lake=self.folder / f'lake{self.count}')}"
-            f"pipeline:\n  checkpoint.storage: {self.folder / f'state{self.count}'}\n"
+            f"{more}pipeline:\n  checkpoint.storage: {self.folder / f'state{self.count}'}\n"
         )
         return file
 
@@ -207,6 +213,24 @@ class Bench:
         show(f"snapshot of {name}: our CPU, of the server's", statistics.median(cpu), 0.65, "at most")
         show(f"snapshot of {name} into Parquet: wall time, of the client's", statistics.median(parquet_wall), 1.2, "at most")
         show(f"snapshot of {name}: peak memory, MiB", max(peak), 256, "at most")
+
+    def transform(self):
+        """The snapshot of orders with a rule against the one without, in turns; each pair is one measure."""
+        blackhole = "  type: values\n  print.enabled: false\n"
+        lost = int(self.database.value("SELECT COUNT(*) FROM bench.orders WHERE total <= 1"))
+        slower, dearer = [], []
+        for _ in range(max(RUNS, 3)):
+            runs = []
+            for rule, rows in (("", ROWS), (RULE, ROWS - lost)):
+                run = self.start(self.pipeline("bench.orders", blackhole, "snapshot", rule)).end()
+                if run.rows() != rows:
+                    sys.exit(f"the snapshot of orders had {run.rows()} rows instead of {rows}")
+                runs.append(run)
+            plain, ruled = runs
+            slower.append((1 - plain.wall / ruled.wall) * 100)
+            dearer.append((ruled.cpu - plain.cpu) / ROWS * 1e9)
+        show("3 computed columns and a filter: throughput lost, percent", statistics.median(slower), 25, "at most")
+        print(f"  3 computed columns and a filter: CPU, ns a row{'':16}{statistics.median(dearer):>12,.0f}", flush=True)
 
     def drain(self, name, rows, goal, write):
         """The log of `write`, which begins and ends while nobody reads."""
@@ -428,6 +452,7 @@ def main():
                 "single": lambda: bench.drain("single-row transactions", ROWS // 10 * 2, 300_000, bench.single_inserts),
                 "ddl": bench.definitions,
                 "tables": bench.many_tables,
+                "transform": bench.transform,
                 "kafka": lambda: into_kafka(bench, target),
                 "decoder": decoder,
             }

@@ -14,12 +14,12 @@ use cdc_api::{
 };
 use serde_json::Value;
 
-use crate::{definition::PipelineSpec, transform};
+use crate::{compose::Planned, definition::PipelineSpec, transform};
 
 const HINT: &str = r#"write {"table": "db.t", "columns": {"id": "BIGINT NOT NULL", "name": "STRING"}, "primary-key": ["id"], "rows": [{"id": 1, "name": "a"}]}"#;
 
 /// The rows of the file behind the rule of their table, one a line.
-pub(super) fn text(spec: &PipelineSpec, file: &Path) -> Result<String> {
+pub(super) fn text(spec: &PipelineSpec, file: &Path) -> Result<Planned> {
     let wrong = |what: String| {
         Error::operator(format!("\"{}\" is no sample of rows", file.display()))
             .detail(what)
@@ -33,12 +33,14 @@ pub(super) fn text(spec: &PipelineSpec, file: &Path) -> Result<String> {
         .and_then(Value::as_array)
         .ok_or_else(|| wrong("it has no list `rows`".into()))?;
     let batch = batch(&schema, rows).map_err(&wrong)?;
-    let batch = match transform::compile(&spec.transform, &schema)? {
+    let program = transform::compile(&spec.transform, &schema)?;
+    let warnings = spec.transform.warnings(program.as_slice())?;
+    let batch = match program {
         Some(program) => program.eval(batch)?,
         None => Some(batch),
     };
     let mut out = String::new();
-    let Some(batch) = batch else { return Ok(out) };
+    let Some(batch) = batch else { return Ok(Planned { text: out, warnings }) };
     let options = FormatOptions::default().with_null("NULL");
     let columns =
         batch.rows.columns().iter().map(|column| ArrayFormatter::try_new(column, &options));
@@ -51,7 +53,7 @@ pub(super) fn text(spec: &PipelineSpec, file: &Path) -> Result<String> {
             .map(|(cells, column)| format!("{}={}", column.name, cells.value(row)));
         let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join(", "));
     }
-    Ok(out)
+    Ok(Planned { text: out, warnings })
 }
 
 fn schema(sample: &Value) -> Result<TableSchema, String> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use cdc_api::{Error, OptionFault, Result, Severity};
+use cdc_transform::Program;
 
 use crate::{definition::PipelineSpec, registry, route::RouteTable};
 
@@ -11,6 +12,8 @@ pub(super) struct Connected {
     pub(super) text: String,
     /// Whether the pipeline may run.
     pub(super) is_ok: bool,
+    /// What the transforms become for the tables that were found.
+    pub(super) programs: Vec<Program>,
 }
 
 pub(super) fn summary(spec: &PipelineSpec) -> String {
@@ -42,12 +45,13 @@ pub(super) async fn connect(spec: &PipelineSpec) -> Result<Connected> {
         }
     }
     let mut is_ok = preflight.is_ok();
+    let mut programs = Vec::new();
     if is_ok {
-        is_ok = tables(spec, &*source, &mut text).await?;
+        is_ok = tables(spec, &*source, &mut text, &mut programs).await?;
     }
     sink.preflight().await?;
     line(&mut text, format_args!("sink: {} can be written", spec.sink.connector));
-    Ok(Connected { text, is_ok })
+    Ok(Connected { text, is_ok, programs })
 }
 
 /// Counts the tables, and checks that each has its sink tables and fits its transform.
@@ -55,6 +59,7 @@ async fn tables(
     spec: &PipelineSpec,
     source: &dyn cdc_api::EventSourceProvider,
     text: &mut String,
+    programs: &mut Vec<Program>,
 ) -> Result<bool> {
     let plans = source.plan().await?;
     let (refused, captured): (Vec<_>, Vec<_>) =
@@ -66,7 +71,7 @@ async fn tables(
     }
     line(text, format_args!("  {} tables to capture", ids.len()));
     for plan in &captured {
-        crate::transform::compile(&spec.transform, &plan.schema)?;
+        programs.extend(crate::transform::compile(&spec.transform, &plan.schema)?);
     }
     for plan in &refused {
         let why = plan.refused.as_deref().unwrap_or_default();

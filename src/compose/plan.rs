@@ -4,13 +4,27 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use cdc_api::{Result, TableId, TablePlan};
 
-use crate::{definition::PipelineSpec, registry, route::RouteTable, transform};
+use crate::{
+    definition::{PipelineSpec, Report},
+    registry,
+    route::RouteTable,
+    transform,
+};
+
+/// What a run would do.
+#[derive(Debug)]
+pub struct Planned {
+    /// For the user to read.
+    pub text: String,
+    /// What in the transforms is right but hardly meant.
+    pub warnings: Option<Report>,
+}
 
 /// Says what a run would do.
 ///
 /// # Errors
 /// What could not be asked.
-pub async fn plan(spec: PipelineSpec) -> Result<String> {
+pub async fn plan(spec: PipelineSpec) -> Result<Planned> {
     let source = registry::source(&spec.source).map_err(super::fault)?;
     let tables = source.plan().await?;
     let routes = RouteTable::new(spec.route.clone(), spec.pipeline.route_mode);
@@ -36,32 +50,38 @@ pub async fn plan(spec: PipelineSpec) -> Result<String> {
     for proof in proofs {
         let _ = writeln!(text, "visibility is proven by {proof}");
     }
+    let mut programs = Vec::new();
     for table in &tables {
         describe(&mut text, table, &sinks);
         if table.refused.is_none()
             && let Some(program) = transform::compile(&spec.transform, &table.schema)?
         {
             transformed(&mut text, &program);
+            programs.push(program);
         }
     }
-    Ok(text)
+    Ok(Planned { text, warnings: spec.transform.warnings(&programs)? })
 }
 
 /// `cdc-cli transform --explain`: what the transforms make of each table, without reading a row.
 ///
 /// # Errors
 /// What could not be asked, or a rule that does not fit its table.
-pub async fn explain(spec: PipelineSpec) -> Result<String> {
+pub async fn explain(spec: PipelineSpec) -> Result<Planned> {
     let source = registry::source(&spec.source).map_err(super::fault)?;
     let mut text = String::new();
+    let mut programs = Vec::new();
     for table in source.plan().await?.iter().filter(|table| table.refused.is_none()) {
         let _ = writeln!(text, "{}", table.schema.id());
         match transform::compile(&spec.transform, &table.schema)? {
-            Some(program) => transformed(&mut text, &program),
+            Some(program) => {
+                transformed(&mut text, &program);
+                programs.push(program);
+            }
             None => text.push_str("  no rule: rows pass as they are\n"),
         }
     }
-    Ok(text)
+    Ok(Planned { text, warnings: spec.transform.warnings(&programs)? })
 }
 
 fn transformed(text: &mut String, program: &cdc_transform::Program) {

@@ -6,10 +6,11 @@ use cdc_api::{
     OptionSpec, OptionType,
     options::{parse_bytes, parse_duration},
 };
-use cdc_transform::{Context, DecimalMode, Rule, RuleText};
+use cdc_transform::DecimalMode;
 
 use super::{
     fault::Fault,
+    functions::{self, Functions},
     reader::Reader,
     spec::{PipelineOptions, RuntimeMode, SchemaChangeBehavior, TableErrorPolicy},
     tree::{Entry, Value},
@@ -102,7 +103,7 @@ pub static PIPELINE_OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         FUNCTIONS,
         OptionType::Text,
-        "Functions for transforms, a list: `- name(a, b) AS expression`.",
+        "Functions for transforms, a list: `- name(a, b) AS expression`, or blocks with name, wasm, arguments, returns.",
     ),
     OptionSpec::new("model", OptionType::Text, "AI models for transforms.")
         .refused("AI models are not supported"),
@@ -120,7 +121,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Option<&Entry>, file: &Path) 
         route_mode: RouteMode::default(),
         local_time_zone: None,
         decimals: DecimalMode::default(),
-        functions: Vec::new(),
+        functions: Functions::default(),
         checkpoint_interval: None,
         checkpoint_storage: folder.join(".cdc-cli").join(&*stem),
         memory_limit_bytes: MEMORY_BYTES_DEFAULT,
@@ -142,7 +143,7 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Option<&Entry>, file: &Path) 
             continue;
         };
         if spec.key == FUNCTIONS {
-            options.functions = functions(reader, &path, entry);
+            options.functions = functions::read(reader, &path, entry, folder);
             continue;
         }
         if let Some(text) = reader.option(&path, entry, spec) {
@@ -154,30 +155,6 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: Option<&Entry>, file: &Path) 
         }
     }
     options
-}
-
-/// The user's functions; each is judged as SQL here.
-fn functions(reader: &mut Reader<'_>, path: &str, entry: &Entry) -> Vec<String> {
-    let mut functions = Vec::new();
-    for (index, item) in reader.list(path, entry).unwrap_or_default().iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        let Value::Scalar(scalar) = &item.value else {
-            let message = format!("expected a function, found {}", item.describe());
-            let fault = Fault::new(path, message).at(reader.first_line(item.span.clone()));
-            reader
-                .fault(fault.hint(
-                    "write `- name(a, b) AS expression`; classes of the JVM cannot run here",
-                ));
-            continue;
-        };
-        let context = Context { macros: vec![scalar.text.clone()], ..Context::default() };
-        for fault in Rule::check(&RuleText::default(), &context) {
-            let at = reader.place(item, scalar, fault.offset);
-            reader.fault(Fault::new(&path, fault.message).at(at).maybe_hint(fault.hint));
-        }
-        functions.push(scalar.text.clone());
-    }
-    functions
 }
 
 /// Stores one value whose type is right.

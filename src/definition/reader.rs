@@ -184,35 +184,75 @@ impl<'a> Reader<'a> {
         span.start..span.start + length
     }
 
-    /// The character at `offset` of a scalar's text as a place in the file; the whole value where the two differ by
-    /// more than quotes and escapes.
+    /// The character at `offset` of a scalar's text as a place in the file; the whole value where the two cannot be
+    /// laid side by side.
     pub(super) fn place(&self, node: &Node, scalar: &Scalar, offset: usize) -> Range<usize> {
+        let mut places = self.places(node, scalar);
+        if offset < places.len() { places.swap_remove(offset) } else { self.whole(node) }
+    }
+
+    /// Where each byte of a scalar's text, and its end, stands in the file.
+    pub(super) fn places(&self, node: &Node, scalar: &Scalar) -> Vec<Range<usize>> {
         let span = node.anchored_at.clone().unwrap_or_else(|| node.span.clone());
         let raw = self.text.get(span.clone()).unwrap_or_default();
-        let whole = self.first_line(node.span.clone());
-        if scalar.substitution != Substitution::None || scalar.text.is_empty() || raw.contains('\n')
-        {
-            return whole;
-        }
-        let quotes = match scalar.style {
-            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
-            _ => 0,
-        };
-        let (mut at, mut read) = (quotes, 0);
-        while read < offset {
-            let Some(step) = step(raw.get(at..).unwrap_or_default(), scalar.style) else {
-                return whole;
-            };
-            at += step.0;
-            read += step.1;
-        }
-        match step(raw.get(at..).unwrap_or_default(), scalar.style) {
-            // An error at the end of the text stands behind its last character.
-            _ if read != offset => whole,
-            Some((length, _)) if at < raw.len() => span.start + at..span.start + at + length,
-            _ => span.start + at..span.start + at,
+        let is_written = scalar.substitution == Substitution::None && !scalar.text.is_empty();
+        match is_written.then(|| side_by_side(raw, &scalar.text, scalar.style)).flatten() {
+            Some(places) => places
+                .into_iter()
+                .map(|place| span.start + place.start..span.start + place.end)
+                .collect(),
+            None => vec![self.whole(node); scalar.text.len() + 1],
         }
     }
+
+    fn whole(&self, node: &Node) -> Range<usize> {
+        self.first_line(node.span.clone())
+    }
+}
+
+/// Per byte of a scalar's text, and for its end, the bytes of `raw` that it was written as; none where the text holds
+/// something that cannot be found in `raw`.
+fn side_by_side(raw: &str, text: &str, style: ScalarStyle) -> Option<Vec<Range<usize>>> {
+    let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+    let mut at = match style {
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
+        // `|-` or `>` and what may stand behind it, where the parser counts that line in.
+        _ if is_block && raw.starts_with(['|', '>']) && !text.starts_with(['|', '>']) => {
+            raw.find('\n').unwrap_or(raw.len())
+        }
+        _ => 0,
+    };
+    let blank = |text: &str| text.len() - text.trim_start_matches([' ', '\t', '\r', '\n']).len();
+    let mut places = Vec::with_capacity(text.len() + 1);
+    let mut read = 0;
+    while read < text.len() {
+        let (rest, wanted) = (raw.get(at..)?, text.get(read..)?);
+        // A line break with the blanks around it is a blank, a line break, or nothing of the text.
+        let gap = blank(rest);
+        if rest.get(..gap)?.contains('\n') || (is_block && gap == rest.len()) {
+            let width = blank(wanted);
+            if gap + width == 0 {
+                return None;
+            }
+            places.resize(places.len() + width, at..at);
+            (at, read) = (at + gap, read + width);
+            continue;
+        }
+        if style == ScalarStyle::DoubleQuoted && rest.starts_with("\\\n") {
+            at += 1 + blank(rest.get(1..)?);
+            continue;
+        }
+        let (length, width) = step(rest, style)?;
+        if length == width && rest.get(..length)? != wanted.get(..width)? {
+            return None;
+        }
+        places.resize(places.len() + width, at..at + length);
+        (at, read) = (at + length, read + width);
+    }
+    // An error at the end of the text stands behind its last character.
+    let end = if is_block { raw.get(..at)?.trim_end().len() } else { at };
+    places.push(end..end);
+    Some(places)
 }
 
 /// One character of a scalar as written: its bytes in the file and in the text.
@@ -226,5 +266,67 @@ fn step(raw: &str, style: ScalarStyle) -> Option<(usize, usize)> {
         (ScalarStyle::DoubleQuoted, '\\', Some('x' | 'u' | 'U' | 'N' | '_' | 'L' | 'P')) => None,
         (ScalarStyle::DoubleQuoted, '\\', Some(second)) => Some((1 + second.len_utf8(), 1)),
         _ => Some((first.len_utf8(), first.len_utf8())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is underlined for each occurrence of `word` in the scalar behind `k:`.
+    fn underlined<'t>(file: &'t str, word: &str) -> Vec<(usize, &'t str)> {
+        let root =
+            super::super::tree::parse(file, &mut Vec::new()).expect("YAML").expect("a document");
+        let Value::Mapping(entries) = &root.value else { panic!("a block of keys") };
+        let entry = entries.iter().find(|entry| entry.key == "k").expect("the key k");
+        let Value::Scalar(scalar) = &entry.value.value else { panic!("a scalar") };
+        let places = Reader::new(file).places(&entry.value, scalar);
+        assert_eq!(places.len(), scalar.text.len() + 1);
+        let found = scalar.text.match_indices(word).map(|(at, _)| {
+            let span = places[at].start..places[at + word.len() - 1].end;
+            (file[..span.start].matches('\n').count() + 1, &file[span])
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn words_of_any_kind_of_scalar_are_found_in_the_file() {
+        let files = [
+            "k: id, bad, bad\n",
+            "k: 'it''s, bad, bad'\n",
+            "k: \"\\\"é\\\", bad, bad\"\n",
+            "k: |\n  id,\n  bad,\n\n    bad\n",
+            "k: |-\n    id,\n    bad, bad\nj: 1\n",
+            "k: | # a remark\n  id,\n\n  bad, bad\n",
+            "k: >\n  id,\n  bad,\n  é, bad\n",
+            "k: >-\r\n  id,\r\n\r\n  bad,\r\n    more,\r\n  bad\r\n",
+            "k: |2\n   id,\n  bad, bad\n",
+            "k: id,\n  bad,\n\n  bad\n",
+            "k: 'id,\n  bad,\n  it''s bad'\n",
+            "k: \"id,\n  bad, \\\n  \\tbad\"\n",
+            "j: &a |\n  id,\n  bad, bad\nk: *a\n",
+        ];
+        for file in files {
+            let lines: Vec<usize> = file
+                .lines()
+                .enumerate()
+                .flat_map(|(at, line)| line.matches("bad").map(move |_| at + 1).collect::<Vec<_>>())
+                .collect();
+            let found = underlined(file, "bad");
+            let (on, words): (Vec<usize>, Vec<&str>) = found.into_iter().unzip();
+            assert_eq!((words, on), (vec!["bad", "bad"], lines), "{file}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text_stands_behind_its_last_character() {
+        for file in ["k: a +\n", "k: 'a +'\n", "k: |\n  a\n  +\n\nj: 1\n", "k: >-\n  a\n  +\n"] {
+            let root = super::super::tree::parse(file, &mut Vec::new()).unwrap().unwrap();
+            let Value::Mapping(entries) = &root.value else { panic!("a block of keys") };
+            let Value::Scalar(scalar) = &entries[0].value.value else { panic!("a scalar") };
+            let places = Reader::new(file).places(&entries[0].value, scalar);
+            let end = file.find('+').unwrap() + 1;
+            assert_eq!(places.last(), Some(&(end..end)), "{file}");
+        }
     }
 }

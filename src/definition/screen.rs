@@ -3,8 +3,8 @@
 use std::fmt;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
-    ThemeCharacters, ThemeStyles,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity,
+    SourceCode, ThemeCharacters, ThemeStyles,
 };
 
 use super::{fault::Fault, mask::Masked};
@@ -30,8 +30,18 @@ impl Screen {
     pub const PLAIN: Screen = Screen { color: false, unicode: false, width: 1000 };
 }
 
-/// All faults of one file, in its order.
+/// What a report says of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// It cannot be used.
+    Fault,
+    /// It can, but is hardly meant so.
+    Warning,
+}
+
+/// All faults of one file, or all warnings about it, in its order.
 pub struct Report {
+    pub(super) weight: Weight,
     pub(super) file: String,
     pub(super) faults: Vec<Fault>,
     pub(super) masked: Masked,
@@ -55,8 +65,12 @@ impl Report {
         if count > FAULTS_SHOWN_MAX {
             out.push_str(&format!("  ... and {} more\n\n", count - FAULTS_SHOWN_MAX));
         }
-        let faults = if count == 1 { "1 fault".to_owned() } else { format!("{count} faults") };
-        out.push_str(&format!("error: pipeline file `{}` has {faults}\n", self.file));
+        let (begin, one, more) = match self.weight {
+            Weight::Fault => ("error", "fault", "faults"),
+            Weight::Warning => ("warning", "doubtful place", "doubtful places"),
+        };
+        let what = if count == 1 { one } else { more };
+        out.push_str(&format!("{begin}: pipeline file `{}` has {count} {what}\n", self.file));
         out
     }
 
@@ -66,9 +80,13 @@ impl Report {
         } else {
             format!("{}: {}", fault.path, fault.message)
         };
-        let mut shown = Shown { message, source: None, labels: Vec::new() };
+        let weight = self.weight;
+        let mut shown = Shown { weight, message, source: None, labels: Vec::new() };
         if let Some(span) = &fault.span {
-            let span = self.masked.span(span);
+            let mut span = self.masked.span(span);
+            // What goes over several lines is underlined to the end of its first one.
+            let part = self.masked.text.get(span.clone()).unwrap_or_default();
+            span.end = span.start + part.find(['\n', '\r']).unwrap_or(part.len());
             if self.is_presentable(span.start) {
                 let label = fault.also.as_ref().map(|_| "written again here".to_owned());
                 shown
@@ -138,6 +156,7 @@ fn handler(screen: Screen) -> GraphicalReportHandler {
 /// One fault in miette's terms.
 #[derive(Debug)]
 struct Shown {
+    weight: Weight,
     message: String,
     source: Option<NamedSource<String>>,
     labels: Vec<LabeledSpan>,
@@ -152,6 +171,12 @@ impl fmt::Display for Shown {
 impl std::error::Error for Shown {}
 
 impl Diagnostic for Shown {
+    fn severity(&self) -> Option<Severity> {
+        Some(match self.weight {
+            Weight::Fault => Severity::Error,
+            Weight::Warning => Severity::Warning,
+        })
+    }
     fn source_code(&self) -> Option<&dyn SourceCode> {
         self.source.as_ref().map(|source| source as _)
     }

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 use cdc_api::{Options, SchemaChangeKind};
 use cdc_transform::DecimalMode;
 
-use super::TransformRules;
+use super::{Functions, TransformRules};
 use crate::route::{RouteMode, RouteRule};
 
 /// A checked pipeline file. Printing it never prints a secret.
@@ -39,7 +39,7 @@ pub struct ConnectorBlock {
 }
 
 /// `pipeline:`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PipelineOptions {
     /// For log lines, metrics and the server's process list; the file's stem when not given.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct PipelineOptions {
     /// How many digits decimals of transforms may have.
     pub decimals: DecimalMode,
     /// Functions of the user's: `name(a, b) AS expression`.
-    pub functions: Vec<String>,
+    pub functions: Functions,
     /// Time between checkpoints; none means the sink's own.
     pub checkpoint_interval: Option<Duration>,
     /// The folder of the checkpoints.

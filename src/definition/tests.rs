@@ -193,3 +193,96 @@ fn any_cut_of_a_file_gives_a_screen() {
         }
     }
 }
+
+/// Doubts are told with their places, each once, and are no faults.
+#[test]
+fn what_is_hardly_meant_is_shown_with_its_place() {
+    let rules = "transform:\n  - source-table: shop.\\.*\n    projection: |\n      *,\n      note LIKE '%x' AS x\n    \
+                 filter: >-\n      id = 5\n      OR note IS NULL\n";
+    let spec = read_text(&GOOD.replace("route:", &format!("{rules}route:"))).expect("good").spec;
+    let screen = |programs: &[cdc_transform::Program]| {
+        let report = spec.transform.warnings(programs).expect("patterns").expect("doubts");
+        report.screen(Screen::PLAIN)
+    };
+    // Without a table, what the text alone says.
+    let text = screen(&[]);
+    assert!(text.contains("  ! transform[0].projection: % has no meaning"), "{text}");
+    assert!(text.contains("hint: write .* for any text, or add ESCAPE '$'"), "{text}");
+    assert!(
+        text.ends_with("warning: pipeline file `conf/shop.yaml` has 1 doubtful place\n"),
+        "{text}"
+    );
+    let line =
+        text.lines().position(|line| line.contains("note LIKE '%x' AS x")).expect("the line");
+    let (shown, below) = (text.lines().nth(line).unwrap(), text.lines().nth(line + 1).unwrap());
+    let carets = below.find('^').zip(below.rfind('^')).expect("carets");
+    assert_eq!(shown.get(carets.0..=carets.1), Some("'%x'"), "{text}");
+    // With tables, their types too; what two tables say alike comes once.
+    let column = |id: u32, name: &str, logical: cdc_api::LogicalType| cdc_api::Column {
+        id,
+        name: name.to_owned(),
+        source_type: logical.to_string(),
+        logical,
+        nullable: id > 0,
+        comment: None,
+        default: None,
+        generated: false,
+    };
+    let program = |table: &str| {
+        let columns = vec![
+            column(0, "id", cdc_api::LogicalType::BigInt),
+            column(1, "note", cdc_api::LogicalType::String),
+        ];
+        let id = cdc_api::TableId::new("shop", table);
+        let schema = cdc_api::TableSchema::new(id, 1, columns, vec![0]).expect("a table");
+        let program = crate::transform::compile(&spec.transform, &std::sync::Arc::new(schema));
+        program.expect("it fits").expect("a rule")
+    };
+    let text = screen(&[program("a"), program("b")]);
+    assert_eq!(text.matches("BIGINT is never equal to INT").count(), 1, "{text}");
+    assert_eq!(text.matches("% has no meaning").count(), 1, "{text}");
+    assert!(text.contains("has 2 doubtful places"), "{text}");
+}
+
+#[cfg(feature = "wasm")]
+mod modules {
+    use super::*;
+
+    const MODULE: &str = r#"(module (func (export "twice") (param i32) (result i32) (i32.add (local.get 0) (local.get 0))))"#;
+
+    fn read_with(function: &str) -> Result<Definition, Box<Report>> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("twice.wat"), MODULE).expect("a module");
+        let text = format!(
+            "{GOOD}  user-defined-function:\n    - name: twice\n{function}\
+             transform:\n  - source-table: shop.\\.*\n    projection: \"*, TWICE(1) AS two\"\n"
+        );
+        read(&folder.path().join("shop.yaml"), &text, &Two, &Variables)
+    }
+
+    fn fault(function: &str) -> (String, String, String) {
+        let report = read_with(function).expect_err(function);
+        let own = report.faults().iter().find(|fault| fault.path.starts_with("pipeline"));
+        let fault = own.expect("a fault of the function");
+        let place = report.masked.text[fault.span.clone().expect("a place")].to_owned();
+        (fault.path.clone(), place, fault.message.clone())
+    }
+
+    #[test]
+    fn a_module_is_found_beside_the_file_and_checked() {
+        let good = "      wasm: ./twice.wat\n      arguments: INT\n      returns: INT\n";
+        let spec = read_with(good).expect("a good file").spec;
+        assert_eq!(spec.pipeline.functions.routines[0].name(), "twice");
+
+        let path = |key: &str| format!("pipeline.user-defined-function[0].{key}");
+        let (at, place, message) = fault(&good.replace("./twice.wat", "nowhere.wasm"));
+        assert_eq!((at, place.as_str()), (path("wasm"), "nowhere.wasm"));
+        assert!(message.contains("cannot be read"), "{message}");
+        let (at, place, message) = fault(&good.replace("arguments: INT", "arguments: BIGINT"));
+        assert_eq!((at, place.as_str()), (path("name"), "twice"));
+        assert_eq!(message, "the module's `twice` is (i32) -> (i32)");
+        let (at, place, message) = fault(&format!("{good}      export: thrice\n"));
+        assert_eq!((at, place.as_str()), (path("export"), "thrice"));
+        assert_eq!(message, "the module has no export `thrice`");
+    }
+}

@@ -3,14 +3,14 @@
 
 use std::{ops::Range, sync::Arc};
 
-use cdc_api::pattern::Selectors;
-use cdc_transform::{Context, Part, Rule, RuleText, SqlFault};
+use cdc_api::{Result, TableId, pattern::Selectors};
+use cdc_transform::{Context, Part, Program, Rule, RuleText, SqlFault};
 
 use super::{
     fault::Fault,
     mask::Masked,
     reader::Reader,
-    screen::{Report, Screen},
+    screen::{Report, Screen, Weight},
     tree::{Entry, Node, Value},
 };
 
@@ -55,12 +55,55 @@ impl TransformRules {
     /// The faults of a rule as the user's screen, with their places in the file.
     pub fn screen(&self, rule: &TransformRule, faults: &[SqlFault]) -> String {
         let faults = faults.iter().map(|fault| rule.fault(fault)).collect();
+        let report = self.report(Weight::Fault, faults);
+        report.screen(Screen { color: false, unicode: false, width: 100 })
+    }
+
+    fn report(&self, weight: Weight, faults: Vec<Fault>) -> Report {
         let masked = self
             .shown
             .as_ref()
             .map_or_else(|| Masked::new("", Vec::new()), |masked| Masked::clone(masked));
-        let report = Report { file: self.file.clone(), faults, masked };
-        report.screen(Screen { color: false, unicode: false, width: 100 })
+        Report { weight, file: self.file.clone(), faults, masked }
+    }
+
+    /// The first rule that is for a table.
+    ///
+    /// # Errors
+    /// A pattern that is too costly.
+    pub fn rule_for(&self, table: &TableId) -> Result<Option<&TransformRule>> {
+        for rule in &self.rules {
+            if rule.tables.is_match(table)? {
+                return Ok(Some(rule));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is right but hardly meant: in the texts of all rules, and in the programs that were made of them for tables.
+    /// Each place of the file comes once; none when there is nothing to tell.
+    ///
+    /// # Errors
+    /// As [`TransformRules::rule_for`].
+    pub fn warnings(&self, programs: &[Program]) -> Result<Option<Report>> {
+        let mut faults: Vec<Fault> = Vec::new();
+        let mut add = |rule: &TransformRule, doubts: &[SqlFault]| {
+            for fault in doubts.iter().map(|doubt| rule.fault(doubt)) {
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }
+        };
+        for rule in &self.rules {
+            add(rule, &Rule::doubts(&rule.text));
+        }
+        for program in programs {
+            if let Some(rule) = self.rule_for(program.source().id())? {
+                add(rule, program.warnings());
+            }
+        }
+        faults.sort_by_key(|fault| fault.span.as_ref().map(|span| span.start));
+        Ok((!faults.is_empty()).then(|| self.report(Weight::Warning, faults)))
     }
 
     pub(super) fn shown_as(&mut self, file: String, masked: Masked) {
@@ -122,8 +165,7 @@ fn rule(
         let entry = find(key)?;
         let scalar = reader.scalar(&format!("{path}.{key}"), entry)?;
         if let Some(part) = part {
-            let place = |offset| reader.place(&entry.value, scalar, offset);
-            texts.push((part, key, (0..=scalar.text.len()).map(place).collect()));
+            texts.push((part, key, reader.places(&entry.value, scalar)));
         }
         Some(scalar.text.clone())
     };

@@ -90,15 +90,13 @@ impl Pattern {
     }
 
     /// Writes calendar fields; `zone` is a name and an offset in seconds for the zone letters.
-    pub(crate) fn format(&self, at: NaiveDateTime, zone: (&str, i32)) -> String {
-        let mut out = String::with_capacity(32);
+    pub(crate) fn write(&self, out: &mut String, at: NaiveDateTime, zone: (&str, i32)) {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
-                Part::Field(letter, count) => field(&mut out, at, zone, *letter, *count),
+                Part::Field(letter, count) => field(out, at, zone, *letter, *count),
             }
         }
-        out
     }
 
     /// Reads a text; `whole` refuses anything behind what the pattern covers.
@@ -135,6 +133,11 @@ fn field(
             out.push(char::from(b'0' + (n / 10) as u8));
             out.push(char::from(b'0' + (n % 10) as u8));
         }
+        (1000..=9999, 4) => {
+            for by in [1000, 100, 10, 1] {
+                out.push(char::from(b'0' + (n / by % 10) as u8));
+            }
+        }
         _ => {
             let _ = write!(out, "{n:0width$}");
         }
@@ -159,8 +162,12 @@ fn field(
         'm' => number(at.minute().into(), count),
         's' => number(at.second().into(), count),
         'S' => {
-            let digits = format!("{:09}", at.nanosecond());
-            let _ = write!(out, "{:0<count$}", &digits[..count.min(9)]);
+            let mut by = 100_000_000;
+            for _ in 0..count.min(9) {
+                out.push(char::from(b'0' + (at.nanosecond() / by % 10) as u8));
+                by /= 10;
+            }
+            out.extend(std::iter::repeat_n('0', count.saturating_sub(9)));
         }
         'n' => number(at.nanosecond().into(), count),
         'w' => number(at.iso_week().week().into(), count),
@@ -378,7 +385,9 @@ mod tests {
 
     fn shown(pattern: &str) -> String {
         let at = parse_iso("2024-03-05T21:07:09.123456789").expect("a time");
-        Pattern::new(pattern).expect(pattern).format(at, ("Asia/Kolkata", 19_800))
+        let mut out = String::new();
+        Pattern::new(pattern).expect(pattern).write(&mut out, at, ("Asia/Kolkata", 19_800));
+        out
     }
 
     #[test]

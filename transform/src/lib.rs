@@ -7,6 +7,7 @@
 mod arith;
 mod calendar;
 mod cast;
+mod columns;
 mod compare;
 mod decimal;
 mod eval;
@@ -15,14 +16,18 @@ mod functions;
 mod node;
 mod plan;
 mod program;
+mod routine;
 mod rule;
 mod sql;
 mod text;
 mod types;
 mod value;
+#[cfg(feature = "wasm")]
+mod wasm;
 
 pub use node::Metadata;
 pub use program::Program;
+pub use routine::{Routine, RoutineFault, RoutineKey, RoutineText};
 pub use rule::{Context, Part, Rule, RuleText, SqlFault};
 pub use types::DecimalMode;
 

@@ -6,6 +6,8 @@ use cdc_api::LogicalType;
 use chrono_tz::Tz;
 
 use crate::{
+    columns::Columns,
+    routine::{Routine, Session},
     sql::Span,
     types::DecimalMode,
     value::{Moment, Value},
@@ -28,14 +30,41 @@ type KernelFn = dyn for<'a> Fn(&Env, &[Value<'a>]) -> Result<Value<'a>, String> 
 
 /// One row's computation.
 #[derive(Clone)]
-pub(crate) struct Kernel(pub(crate) Arc<KernelFn>);
+pub(crate) enum Kernel {
+    Own(Arc<KernelFn>),
+    /// A user's module.
+    Routine(Arc<Routine>),
+}
 
 impl Kernel {
     pub(crate) fn new<F>(f: F) -> Self
     where
         F: for<'a> Fn(&Env, &[Value<'a>]) -> Result<Value<'a>, String> + Send + Sync + 'static,
     {
-        Kernel(Arc::new(f))
+        Kernel::Own(Arc::new(f))
+    }
+
+    /// Ready for the rows of one batch.
+    pub(crate) fn open(&self) -> Result<Running<'_>, String> {
+        Ok(match self {
+            Kernel::Own(kernel) => Running::Own(&**kernel),
+            Kernel::Routine(routine) => Running::Routine(routine.open()?),
+        })
+    }
+}
+
+/// A kernel at work on one batch.
+pub(crate) enum Running<'k> {
+    Own(&'k KernelFn),
+    Routine(Box<dyn Session>),
+}
+
+impl Running<'_> {
+    pub(crate) fn call<'a>(&mut self, env: &Env, args: &[Value<'a>]) -> Result<Value<'a>, String> {
+        match self {
+            Running::Own(kernel) => kernel(env, args),
+            Running::Routine(session) => session.call(args),
+        }
     }
 }
 
@@ -61,10 +90,22 @@ pub enum Metadata {
 }
 
 /// A shortcut over whole columns where kernel and types allow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Fast {
     Arith(crate::types::Arith),
     Compare(crate::sql::Binary),
+    Columns(Columns),
+}
+
+impl Fast {
+    /// Whether no row can make the call fail.
+    fn is_total(&self) -> bool {
+        match self {
+            Fast::Arith(_) => false,
+            Fast::Compare(_) => true,
+            Fast::Columns(columns) => columns.is_total,
+        }
+    }
 }
 
 /// What a node does.
@@ -119,7 +160,10 @@ impl Node {
         match &self.op {
             Op::Const(_) | Op::Column(_) | Op::Meta(_) => false,
             Op::And(a, b) | Op::Or(a, b) => a.can_fail() || b.can_fail(),
-            Op::Call { args, fast: Some(Fast::Compare(_)), .. } => args.iter().any(Node::can_fail),
+            Op::Call { args, fast: Some(fast), .. } if fast.is_total() => {
+                args.iter().any(Node::can_fail)
+            }
+            Op::Coalesce(nodes) => nodes.iter().any(Node::can_fail),
             _ => true,
         }
     }
@@ -187,6 +231,13 @@ pub(crate) struct Built {
     pub(crate) strict: bool,
     pub(crate) volatile: bool,
     pub(crate) kernel: Kernel,
+    pub(crate) columns: Option<Columns>,
+}
+
+impl Built {
+    pub(crate) fn over(self, columns: Columns) -> Self {
+        Built { columns: Some(columns), ..self }
+    }
 }
 
 /// A call whose result is NULL when an argument is.
@@ -194,7 +245,7 @@ pub(crate) fn strict<F>(ty: LogicalType, f: F) -> Result<Built, Bad>
 where
     F: for<'a> Fn(&Env, &[Value<'a>]) -> Result<Value<'a>, String> + Send + Sync + 'static,
 {
-    Ok(Built { ty, strict: true, volatile: false, kernel: Kernel::new(f) })
+    Ok(Built { ty, strict: true, volatile: false, kernel: Kernel::new(f), columns: None })
 }
 
 /// A call that sees NULL arguments itself.
@@ -202,7 +253,7 @@ pub(crate) fn lenient<F>(ty: LogicalType, f: F) -> Result<Built, Bad>
 where
     F: for<'a> Fn(&Env, &[Value<'a>]) -> Result<Value<'a>, String> + Send + Sync + 'static,
 {
-    Ok(Built { ty, strict: false, volatile: false, kernel: Kernel::new(f) })
+    Ok(Built { ty, strict: false, volatile: false, kernel: Kernel::new(f), columns: None })
 }
 
 /// What a function takes at one place.

@@ -1,6 +1,7 @@
 //! A compiled rule: takes a batch of the source's table, gives one of the output table.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -45,11 +46,14 @@ pub struct Program {
     source: Arc<TableSchema>,
     schema: Arc<TableSchema>,
     outputs: Vec<Output>,
+    /// The source's columns that the outputs read.
+    reads: BTreeSet<usize>,
     filter: Option<Node>,
     soft_delete: bool,
     warnings: Vec<SqlFault>,
     zone: chrono_tz::Tz,
     wide: bool,
+    row_by_row: bool,
 }
 
 impl Program {
@@ -62,8 +66,28 @@ impl Program {
         context: &Context,
         warnings: Vec<SqlFault>,
     ) -> Self {
-        let (zone, wide) = (context.zone, context.wide_timestamps);
-        Program { source, schema, outputs, filter, soft_delete, warnings, zone, wide }
+        let (zone, wide, row_by_row) = (context.zone, context.wide_timestamps, context.row_by_row);
+        let mut reads = BTreeSet::new();
+        for output in &outputs {
+            match output {
+                Output::Pass(at) => {
+                    reads.insert(*at);
+                }
+                Output::Compute(node) => node.columns(&mut reads),
+            }
+        }
+        Program {
+            source,
+            schema,
+            outputs,
+            reads,
+            filter,
+            soft_delete,
+            warnings,
+            zone,
+            wide,
+            row_by_row,
+        }
     }
 
     /// The output table's schema. Columns that pass through keep their ids.
@@ -167,7 +191,8 @@ impl Program {
         let mut columns: Vec<ArrayRef> = batch.rows.columns().to_vec();
         if let Some(rows) = &kept.rows {
             let indices = UInt32Array::from(rows.clone());
-            for column in &mut columns {
+            for at in &self.reads {
+                let Some(column) = columns.get_mut(*at) else { continue };
                 *column =
                     arrow_select::take::take(column.as_ref(), &indices, None).map_err(|error| {
                         Error::internal(format!("rows could not be picked: {error}"))
@@ -184,6 +209,7 @@ impl Program {
             table: self.source.id(),
             env: &env,
             wide: self.wide,
+            row_by_row: self.row_by_row,
         };
         let arrays = self.project(&rows, &batch)?;
         let soft = |op: RowOp| {
@@ -244,6 +270,7 @@ impl Program {
             table: self.source.id(),
             env,
             wide: self.wide,
+            row_by_row: self.row_by_row,
         };
         let passes =
             booleans(filter, &rows).map_err(|fault| self.fault(batch, "filter", &fault))?;

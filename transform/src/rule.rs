@@ -11,8 +11,9 @@ use chrono_tz::Tz;
 use crate::{
     Program,
     node::{Metadata, Node, Op},
-    plan::{BUILT_IN, Macro, Planner, nearest},
+    plan::{self, BUILT_IN, Macro, Planner, nearest},
     program::Output,
+    routine::Routine,
     sql::{self, Expr, Fault, Item, Kind, Span},
     types::{self, DecimalMode},
 };
@@ -47,9 +48,13 @@ pub struct Context {
     pub metadata: Vec<(String, Metadata)>,
     /// User-defined functions: `name(a, b) AS expression`.
     pub macros: Vec<String>,
+    /// User-defined functions in WebAssembly.
+    pub routines: Vec<Arc<Routine>>,
     /// Carries every computed timestamp in nanoseconds whatever its type says, as Flink CDC does in memory. A sink's
     /// schema does not promise those digits: this is for comparing results with Flink CDC's own.
     pub wide_timestamps: bool,
+    /// Computes row by row also where there is a way over whole columns: for tests and benchmarks that compare the two.
+    pub row_by_row: bool,
 }
 
 impl Default for Context {
@@ -59,7 +64,9 @@ impl Default for Context {
             decimals: DecimalMode::default(),
             metadata: Vec::new(),
             macros: Vec::new(),
+            routines: Vec::new(),
             wide_timestamps: false,
+            row_by_row: false,
         }
     }
 }
@@ -166,12 +173,16 @@ impl Rule {
     pub fn check(text: &RuleText, context: &Context) -> Vec<SqlFault> {
         let mut faults = Vec::new();
         let macros = macros(context, &mut faults);
+        let names = user_names(&macros, context);
+        for (index, function) in macros.iter().enumerate() {
+            unknown(&function.body, &names, Part::Macro(index), &mut faults);
+        }
         if let Some(text) = text.projection.as_deref().filter(|text| !text.trim().is_empty()) {
             match sql::projection(text) {
                 Ok(items) => {
                     for (item, _) in &items {
                         if let Item::Expr { expr, .. } = item {
-                            unknown(expr, &macros, Part::Projection, &mut faults);
+                            unknown(expr, &names, Part::Projection, &mut faults);
                         }
                     }
                 }
@@ -180,7 +191,7 @@ impl Rule {
         }
         if let Some(text) = text.filter.as_deref().filter(|text| !text.trim().is_empty()) {
             match sql::scalar(text) {
-                Ok(expr) => unknown(&expr, &macros, Part::Filter, &mut faults),
+                Ok(expr) => unknown(&expr, &names, Part::Filter, &mut faults),
                 Err(fault) => faults.push(SqlFault::new(Part::Filter, fault)),
             }
         }
@@ -188,16 +199,51 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// What is right but hardly meant whatever the table; a program's warnings hold these too.
+    pub fn doubts(text: &RuleText) -> Vec<SqlFault> {
+        let mut doubts = Vec::new();
+        let written = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        if let Some(Ok(items)) = written(&text.projection).map(|text| sql::projection(&text)) {
+            for (item, _) in &items {
+                if let Item::Expr { expr, .. } = item {
+                    percents(expr, Part::Projection, &mut doubts);
+                }
+            }
+        }
+        if let Some(Ok(expr)) = written(&text.filter).map(|text| sql::scalar(&text)) {
+            percents(&expr, Part::Filter, &mut doubts);
+        }
+        doubts
+    }
+}
+
+/// Finds `%` in the patterns of LIKE without ESCAPE.
+fn percents(expr: &Expr, part: Part, doubts: &mut Vec<SqlFault>) {
+    if let Kind::Like { pattern, escape: None, similar: false, .. } = &expr.kind
+        && let Kind::Text(text) = &pattern.kind
+        && text.contains('%')
+    {
+        doubts.push(SqlFault::new(part, plan::percent(pattern.at)));
+    }
+    for child in expr.kind.children() {
+        percents(child, part, doubts);
+    }
+}
+
 /// Reports the functions of a tree that are neither built in nor the user's.
-fn unknown(expr: &Expr, macros: &[Macro], part: Part, faults: &mut Vec<SqlFault>) {
+fn unknown(expr: &Expr, names: &[&str], part: Part, faults: &mut Vec<SqlFault>) {
     if let Kind::Call { name, .. } = &expr.kind {
         let mut known = crate::functions::all()
             .map(|function| function.name)
             .chain(crate::functions::LAZY)
-            .chain(macros.iter().map(|known| known.name.as_str()));
+            .chain(names.iter().copied());
         if !known.any(|known| known.eq_ignore_ascii_case(name)) {
             let fault = Fault::new(expr.at, format!("there is no function {name}"));
-            let near = nearest(name, crate::function_names());
+            let built_in: Vec<&'static str> = crate::function_names().collect();
+            let mut known: Vec<&str> = built_in;
+            known.extend(names);
+            let near = nearest(name, known.into_iter());
             faults.push(SqlFault::new(
                 part,
                 match near {
@@ -208,8 +254,14 @@ fn unknown(expr: &Expr, macros: &[Macro], part: Part, faults: &mut Vec<SqlFault>
         }
     }
     for child in expr.kind.children() {
-        unknown(child, macros, part, faults);
+        unknown(child, names, part, faults);
     }
+}
+
+/// The names of the user's functions.
+fn user_names<'n>(macros: &'n [Macro], context: &'n Context) -> Vec<&'n str> {
+    let macros = macros.iter().map(|known| known.name.as_str());
+    macros.chain(context.routines.iter().map(|known| known.name())).collect()
 }
 
 impl Planner<'_> {

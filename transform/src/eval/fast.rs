@@ -12,23 +12,25 @@ use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use cdc_api::LogicalType as L;
 
-use super::Col;
+use super::{Col, Rows};
 use crate::{node::Fast, sql::Binary, types::Arith, value::Value};
 
 /// The result, or none where the general way has to be taken.
-pub(super) fn apply(fast: Fast, cols: &[Col], ty: &L) -> Option<Col> {
+pub(super) fn apply(fast: &Fast, rows: &Rows<'_>, cols: &[Col], ty: &L) -> Option<ArrayRef> {
+    if let Fast::Columns(columns) = fast {
+        return columns.run(rows.env, cols, rows.len);
+    }
     let [left, right] = cols else { return None };
-    let array = match (fast, ty) {
-        (Fast::Arith(op), L::Int) => integers::<Int32Type>(op, left, right)?,
-        (Fast::Arith(op), L::BigInt) => integers::<Int64Type>(op, left, right)?,
+    match (fast, ty) {
+        (Fast::Arith(op), L::Int) => integers::<Int32Type>(*op, left, right),
+        (Fast::Arith(op), L::BigInt) => integers::<Int64Type>(*op, left, right),
         (Fast::Arith(op), L::Decimal { precision, scale }) => {
-            decimals(op, left, right, *precision, *scale)?
+            decimals(*op, left, right, *precision, *scale)
         }
-        (Fast::Arith(op), L::Double) => doubles(op, left, right)?,
-        (Fast::Compare(op), _) => compared(op, left, right)?,
-        _ => return None,
-    };
-    Some(Col::Array(array))
+        (Fast::Arith(op), L::Double) => doubles(*op, left, right),
+        (Fast::Compare(op), _) => compared(*op, left, right),
+        _ => None,
+    }
 }
 
 /// One side: a column, or a number for all rows.

@@ -4,7 +4,8 @@ mod fast;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use arrow_array::{Array, ArrayRef, UInt32Array};
+use arrow_array::{Array, ArrayRef, BooleanArray, UInt32Array, cast::AsArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
 use cdc_api::{LogicalType, TableId};
 
 use crate::{
@@ -22,6 +23,7 @@ pub(crate) struct Rows<'b> {
     pub(crate) table: &'b TableId,
     pub(crate) env: &'b Env,
     pub(crate) wide: bool,
+    pub(crate) row_by_row: bool,
 }
 
 /// What the metadata columns say about a row.
@@ -118,13 +120,18 @@ pub(crate) fn eval(node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
         Op::Coalesce(nodes) => coalesce(node, nodes, rows),
         Op::Call { args, strict, volatile, kernel, fast, .. } => {
             let cols = args.iter().map(|arg| eval(arg, rows)).collect::<Result<Vec<_>, _>>()?;
-            if let Some(done) = fast.and_then(|fast| fast::apply(fast, &cols, &node.ty)) {
-                return Ok(done);
+            let is_constant = cols.iter().all(|col| matches!(col, Col::Const(_)));
+            if let Some(fast) = fast
+                && !is_constant
+                && !rows.row_by_row
+                && let Some(done) = fast::apply(fast, rows, &cols, &node.ty)
+            {
+                return Ok(Col::Array(done));
             }
             let readers: Vec<Reader<'_>> =
                 cols.iter().zip(args).map(|(col, arg)| col.reader(&arg.ty)).collect();
-            let constant = !volatile && cols.iter().all(|col| matches!(col, Col::Const(_)));
-            if constant {
+            let mut kernel = kernel.open().map_err(|message| rows.fault(0, message))?;
+            if is_constant && !volatile {
                 if rows.len == 0 {
                     return Ok(Col::Const(Value::Null));
                 }
@@ -133,7 +140,7 @@ pub(crate) fn eval(node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
                     return Ok(Col::Const(Value::Null));
                 }
                 let value =
-                    (kernel.0)(rows.env, &values).map_err(|message| rows.fault(0, message))?;
+                    kernel.call(rows.env, &values).map_err(|message| rows.fault(0, message))?;
                 return Ok(Col::Const(value.owned()));
             }
             let mut writer = Writer::new(&node.ty, rows.len, rows.wide);
@@ -144,7 +151,7 @@ pub(crate) fn eval(node: &Node, rows: &Rows<'_>) -> Result<Col, RowFault> {
                 let result = if *strict && values.iter().any(Value::is_null) {
                     Ok(Value::Null)
                 } else {
-                    (kernel.0)(rows.env, &values)
+                    kernel.call(rows.env, &values)
                 };
                 result
                     .and_then(|value| writer.push(value))
@@ -192,8 +199,68 @@ pub(crate) fn booleans(node: &Node, rows: &Rows<'_>) -> Result<Vec<Option<bool>>
         .collect())
 }
 
+/// The rows where a condition is TRUE and those where it is FALSE; at the others it is NULL.
+struct Truths {
+    is_true: BooleanBuffer,
+    is_false: BooleanBuffer,
+}
+
+impl Truths {
+    fn of(node: &Node, rows: &Rows<'_>) -> Result<Self, RowFault> {
+        let array = match eval(node, rows)? {
+            Col::Array(array) => array,
+            Col::Const(value) => {
+                let all = |is: bool| {
+                    if is {
+                        BooleanBuffer::new_set(rows.len)
+                    } else {
+                        BooleanBuffer::new_unset(rows.len)
+                    }
+                };
+                let (yes, no) = (value == Value::Bool(true), value == Value::Bool(false));
+                return Ok(Truths { is_true: all(yes), is_false: all(no) });
+            }
+        };
+        let Some(array) = array.as_boolean_opt() else {
+            return Err(rows.fault(0, "a condition is not BOOLEAN".to_owned()));
+        };
+        let values = array.values();
+        Ok(match array.nulls() {
+            None => Truths { is_true: values.clone(), is_false: !values },
+            Some(nulls) => {
+                Truths { is_true: nulls.inner() & values, is_false: nulls.inner() & &!values }
+            }
+        })
+    }
+
+    fn and(&self, other: &Truths) -> BooleanArray {
+        Truths {
+            is_true: &self.is_true & &other.is_true,
+            is_false: &self.is_false | &other.is_false,
+        }
+        .array()
+    }
+
+    fn or(&self, other: &Truths) -> BooleanArray {
+        Truths {
+            is_true: &self.is_true | &other.is_true,
+            is_false: &self.is_false & &other.is_false,
+        }
+        .array()
+    }
+
+    fn array(self) -> BooleanArray {
+        let known = NullBuffer::new(&self.is_true | &self.is_false);
+        BooleanArray::new(self.is_true, (known.null_count() > 0).then_some(known))
+    }
+}
+
 /// AND and OR: three-valued, and the right side runs only for rows that the left one does not decide when it can fail.
 fn logic(left: &Node, right: &Node, rows: &Rows<'_>, deciding: bool) -> Result<Col, RowFault> {
+    if !right.can_fail() && !rows.row_by_row {
+        let (left, right) = (Truths::of(left, rows)?, Truths::of(right, rows)?);
+        return Ok(Col::Array(Arc::new(if deciding { left.or(&right) } else { left.and(&right) })));
+    }
     let mut result = booleans(left, rows)?;
     let open: Vec<u32> =
         (0..rows.len as u32).filter(|row| result[*row as usize] != Some(deciding)).collect();
@@ -243,6 +310,11 @@ fn merged(node: &Node, branches: &[Branch<'_>], rows: &Rows<'_>) -> Result<Col, 
     {
         return Ok(only.col.clone());
     }
+    if !rows.row_by_row
+        && let Some(array) = interleaved(node, branches, rows)
+    {
+        return Ok(Col::Array(array));
+    }
     let readers: Vec<Reader<'_>> =
         branches.iter().map(|branch| branch.col.reader(&branch.node.ty)).collect();
     let mut place = vec![None; rows.len];
@@ -258,6 +330,33 @@ fn merged(node: &Node, branches: &[Branch<'_>], rows: &Rows<'_>) -> Result<Col, 
         writer.push(value).map_err(|message| rows.fault(row, message))?;
     }
     writer.finish().map(Col::Array).map_err(|message| rows.fault(0, message))
+}
+
+/// The same over whole columns, where all branches have the carrier of the result.
+fn interleaved(node: &Node, branches: &[Branch<'_>], rows: &Rows<'_>) -> Option<ArrayRef> {
+    let mut arrays = Vec::with_capacity(branches.len());
+    for branch in branches {
+        // One row stands for all of a constant.
+        let array = match &branch.col {
+            Col::Array(array) => Arc::clone(array),
+            constant => constant.clone().into_array(&node.ty, 1, rows.wide).ok()?,
+        };
+        arrays.push(array);
+    }
+    let first = arrays.first()?;
+    if arrays.iter().any(|array| array.data_type() != first.data_type()) {
+        return None;
+    }
+    let mut places = vec![None; rows.len];
+    for (number, branch) in branches.iter().enumerate() {
+        let is_constant = matches!(branch.col, Col::Const(_));
+        for (at, row) in branch.rows.iter().enumerate() {
+            *places.get_mut(*row as usize)? = Some((number, if is_constant { 0 } else { at }));
+        }
+    }
+    let places = places.into_iter().collect::<Option<Vec<(usize, usize)>>>()?;
+    let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+    arrow_select::interleave::interleave(&arrays, &places).ok()
 }
 
 fn case(

@@ -149,5 +149,5 @@ fn modulo(args: &[Node], cx: Cx) -> Result<Built, Bad> {
 
 fn uuid(_: &[Node], _: Cx) -> Result<Built, Bad> {
     let kernel = Kernel::new(|_, _| Ok(Value::text(uuid::Uuid::new_v4().to_string())));
-    Ok(Built { ty: L::String, strict: false, volatile: true, kernel })
+    Ok(Built { ty: L::String, strict: false, volatile: true, kernel, columns: None })
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use cdc_api::LogicalType as L;
 
 use crate::{
+    columns::{self, Columns},
+    eval::Col,
     node::{Bad, Built, Cx, Function, Node, Param, lenient, strict},
     text,
     value::Value,
@@ -94,8 +96,10 @@ pub(super) fn within(length: usize) -> Result<(), String> {
     }
 }
 
-fn concat(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    lenient(L::String, |_, args| Ok(Value::text(joined(args))))
+fn concat(args: &[Node], _: Cx) -> Result<Built, Bad> {
+    let types: Vec<L> = args.iter().map(|arg| arg.ty.clone()).collect();
+    let built = lenient(L::String, |_, args| Ok(Value::text(joined(args))))?;
+    Ok(built.over(Columns::total(move |_, cols, rows| columns::joined(cols, &types, rows))))
 }
 
 /// All values one after another; NULL is the word `null`.
@@ -126,47 +130,85 @@ fn concat_ws(_: &[Node], _: Cx) -> Result<Built, Bad> {
 }
 
 fn char_length(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    strict(L::Int, |_, args| Ok(Value::Int(str_of(args, 0).chars().count() as i64)))
+    let built = strict(L::Int, |_, args| Ok(Value::Int(str_of(args, 0).chars().count() as i64)))?;
+    Ok(built.over(Columns::total(|_, cols, _| columns::lengths(columns::strings(cols.first())?))))
+}
+
+/// The kernel of `UPPER` and `LOWER` over whole columns.
+fn cased(is_upper: bool) -> Columns {
+    Columns::total(move |_, cols, _| columns::cased(columns::strings(cols.first())?, is_upper))
 }
 
 fn upper(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    strict(L::String, |_, args| {
+    let built = strict(L::String, |_, args| {
         let text = str_of(args, 0);
         Ok(Value::text(if text.is_ascii() {
             text.to_ascii_uppercase()
         } else {
             text.to_uppercase()
         }))
-    })
+    })?;
+    Ok(built.over(cased(true)))
 }
 
 fn lower(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    strict(L::String, |_, args| {
+    let built = strict(L::String, |_, args| {
         let text = str_of(args, 0);
         Ok(Value::text(if text.is_ascii() {
             text.to_ascii_lowercase()
         } else {
             text.to_lowercase()
         }))
-    })
+    })?;
+    Ok(built.over(cased(false)))
 }
 
 /// Takes characters of the second argument (blanks without it) off the ends.
 fn trim(start: bool, end: bool) -> Result<Built, Bad> {
-    strict(L::String, move |_, args| {
-        let text = str_of(args, 0);
-        let set = if args.len() > 1 { str_of(args, 1) } else { " " };
+    let within = move |text: &str, set: &str| {
         let cut = |c: char| set.contains(c);
         let from = if start { text.len() - text.trim_start_matches(cut).len() } else { 0 };
         let to = if end { text.trim_end_matches(cut).len() } else { text.len() };
-        Ok(part(&args[0], from, to.max(from)))
-    })
+        from..to.max(from)
+    };
+    let built = strict(L::String, move |_, args| {
+        let set = if args.len() > 1 { str_of(args, 1) } else { " " };
+        let kept = within(str_of(args, 0), set);
+        Ok(part(&args[0], kept.start, kept.end))
+    })?;
+    Ok(built.over(Columns::total(move |_, cols, _| {
+        let set = match cols.get(1) {
+            None => " ",
+            Some(Col::Const(Value::Text(set))) => set,
+            _ => return None,
+        };
+        columns::parts(columns::strings(cols.first())?, |text| text.get(within(text, set)))
+    })))
+}
+
+/// The bytes of `length` characters from the character `begin`, counted from 1 or from the end.
+fn characters(text: &str, begin: i64, length: usize) -> std::ops::Range<usize> {
+    let is_ascii = text.is_ascii();
+    let count = if is_ascii { text.len() } else { text.chars().count() } as i64;
+    let start = match begin {
+        0 => 0,
+        n if n > 0 => n - 1,
+        // From the end.
+        n => count.saturating_add(n),
+    };
+    if start < 0 || start >= count {
+        return 0..0;
+    }
+    let start = start as usize;
+    if is_ascii {
+        return start..start.saturating_add(length).min(text.len());
+    }
+    let from = byte_of(text, start);
+    from..from + byte_of(&text[from..], length)
 }
 
 fn substring(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    strict(L::String, |_, args| {
-        let text = str_of(args, 0);
-        let begin = int_of(args, 1).unwrap_or(1);
+    let built = strict(L::String, |_, args| {
         let length = match int_of(args, 2) {
             Some(n) if n < 0 => {
                 return Err(format!("the length of SUBSTRING must not be negative, it is {n}"));
@@ -174,20 +216,24 @@ fn substring(_: &[Node], _: Cx) -> Result<Built, Bad> {
             Some(n) => usize::try_from(n).unwrap_or(usize::MAX),
             None => usize::MAX,
         };
-        let count = text.chars().count() as i64;
-        let start = match begin {
-            0 => 0,
-            n if n > 0 => n - 1,
-            // From the end.
-            n => count.saturating_add(n),
+        let kept = characters(str_of(args, 0), int_of(args, 1).unwrap_or(1), length);
+        Ok(part(&args[0], kept.start, kept.end))
+    })?;
+    Ok(built.over(Columns::partial(|_, cols, _| {
+        let fixed = |at: usize| match cols.get(at) {
+            None => Some(None),
+            Some(Col::Const(Value::Int(n))) => Some(Some(*n)),
+            _ => None,
         };
-        if start < 0 || start >= count {
-            return Ok(Value::text(""));
-        }
-        let from = byte_of(text, start as usize);
-        let to = from + byte_of(&text[from..], length);
-        Ok(part(&args[0], from, to))
-    })
+        let (begin, length) = (fixed(1)??, fixed(2)?);
+        let length = match length {
+            Some(n) => usize::try_from(n).ok()?,
+            None => usize::MAX,
+        };
+        columns::parts(columns::strings(cols.first())?, |text| {
+            text.get(characters(text, begin, length))
+        })
+    })))
 }
 
 fn overlay(_: &[Node], _: Cx) -> Result<Built, Bad> {

@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use crate::{
     calendar::{self as c, Unit},
     cast::{days, midnight},
+    columns::{self, Columns},
     format::{self, Pattern},
     node::{Bad, Built, Cx, Env, Function, Kernel, Node, Param, strict},
     types as t,
@@ -95,7 +96,7 @@ fn now(ty: L) -> Result<Built, Bad> {
             _ => Value::Instant(millis),
         })
     });
-    Ok(Built { ty, strict: false, volatile: false, kernel })
+    Ok(Built { ty, strict: false, volatile: false, kernel, columns: None })
 }
 
 fn extract(args: &[Node], _: Cx) -> Result<Built, Bad> {
@@ -154,6 +155,17 @@ fn offset_at(zone: Tz, instant: Moment) -> i32 {
 
 /// The shown fields of a value as a text.
 fn formatted(pattern: &Pattern, value: &Value<'_>, zone: Tz) -> Result<String, String> {
+    let mut out = String::with_capacity(32);
+    write_formatted(&mut out, pattern, value, zone)?;
+    Ok(out)
+}
+
+fn write_formatted(
+    out: &mut String,
+    pattern: &Pattern,
+    value: &Value<'_>,
+    zone: Tz,
+) -> Result<(), String> {
     let at = shown(value, zone).and_then(c::naive).ok_or_else(range)?;
     let offset = match value {
         _ if !pattern.shows_zone() => 0,
@@ -161,7 +173,8 @@ fn formatted(pattern: &Pattern, value: &Value<'_>, zone: Tz) -> Result<String, S
         Value::Zoned(_, minutes) => i32::from(*minutes) * 60,
         _ => offset_at(zone, c::instant(c::moment(at), zone).ok_or_else(range)?),
     };
-    Ok(pattern.format(at, (zone.name(), offset)))
+    pattern.write(out, at, (zone.name(), offset));
+    Ok(())
 }
 
 fn date_format(args: &[Node], _: Cx) -> Result<Built, Bad> {
@@ -169,7 +182,11 @@ fn date_format(args: &[Node], _: Cx) -> Result<Built, Bad> {
         return Err(Bad::arg(0, format!("DATE_FORMAT takes a date or time, not {}", args[0].ty)));
     }
     let fixed = fixed_pattern(args, 1, SECONDS)?;
-    strict(L::String, move |env, args| {
+    let columns = match &fixed {
+        Some(pattern) if t::is_time(&args[0].ty) => Some(formats(&args[0].ty, pattern)),
+        _ => None,
+    };
+    let built = strict(L::String, move |env, args| {
         let parsed;
         let value = match &args[0] {
             Value::Text(text) => {
@@ -184,6 +201,21 @@ fn date_format(args: &[Node], _: Cx) -> Result<Built, Bad> {
         };
         with_pattern(fixed.as_ref(), args, 1, |pattern| formatted(pattern, value, env.zone))?
             .map(Value::text)
+    })?;
+    Ok(Built { columns, ..built })
+}
+
+/// `DATE_FORMAT` over whole columns.
+fn formats(ty: &L, pattern: &Pattern) -> Columns {
+    let (ty, pattern) = (ty.clone(), pattern.clone());
+    Columns::partial(move |env, cols, _| {
+        let mut text = String::new();
+        columns::shown(cols.first()?, &ty, |out, value| {
+            text.clear();
+            write_formatted(&mut text, &pattern, value, env.zone).ok()?;
+            out.extend_from_slice(text.as_bytes());
+            Some(())
+        })
     })
 }
 
@@ -394,7 +426,7 @@ fn from_unixtime(args: &[Node], _: Cx) -> Result<Built, Bad> {
 fn unix_timestamp(args: &[Node], _: Cx) -> Result<Built, Bad> {
     if args.is_empty() {
         let kernel = Kernel::new(|env: &Env, _| Ok(Value::Int(env.now.secs)));
-        return Ok(Built { ty: L::BigInt, strict: false, volatile: false, kernel });
+        return Ok(Built { ty: L::BigInt, strict: false, volatile: false, kernel, columns: None });
     }
     let fixed = fixed_pattern(args, 1, SECONDS)?;
     strict(L::BigInt, move |env, args| {

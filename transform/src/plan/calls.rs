@@ -1,13 +1,17 @@
 //! Calls: macros, the functions that choose what to evaluate, and the table of built-ins.
 
+use std::sync::Arc;
+
 use cdc_api::LogicalType as L;
 
 use super::{MACRO_DEPTH, Macro, Planner, nearest};
 use crate::{
     compare,
     functions::{self, LAZY},
-    node::{Function, Kernel, Node, Op},
+    node::{Fast, Function, Kernel, Node, Op},
+    routine::Routine,
     sql::{Expr, Fault, Kind, Span},
+    types::{self, DecimalMode},
     value::Value,
 };
 
@@ -17,6 +21,12 @@ impl Planner<'_> {
         {
             return self.expand(found.clone(), args, at);
         }
+        let routines = &self.context.routines;
+        let routine = routines.iter().find(|known| known.name().eq_ignore_ascii_case(name));
+        if let Some(routine) = routine.cloned() {
+            let nodes = args.iter().map(|arg| self.plan(arg)).collect::<Result<Vec<_>, _>>()?;
+            return self.routine(&routine, nodes, at);
+        }
         let upper = name.to_ascii_uppercase();
         let nodes = args.iter().map(|arg| self.plan(arg)).collect::<Result<Vec<_>, _>>()?;
         if LAZY.contains(&upper.as_str()) {
@@ -25,6 +35,7 @@ impl Planner<'_> {
         let Some(function) = functions::find(&upper) else {
             let known = functions::all().map(|function| function.name).chain(LAZY);
             let known = known.chain(self.macros.iter().map(|known| known.name.as_str()));
+            let known = known.chain(self.context.routines.iter().map(|known| known.name()));
             let fault = Fault::new(at, format!("there is no function {name}"));
             return Err(match nearest(&upper, known) {
                 Some(near) => fault.hint(format!("did you mean {near}?")),
@@ -82,9 +93,42 @@ impl Planner<'_> {
             strict: built.strict,
             volatile: built.volatile,
             kernel: built.kernel,
-            fast: None,
+            fast: built.columns.map(Fast::Columns),
         };
         Ok(Node { op, ty: built.ty, nullable: true, at })
+    }
+
+    /// A call of a user's module, its arguments in the types that it declares.
+    fn routine(&self, routine: &Arc<Routine>, args: Vec<Node>, at: Span) -> Result<Node, Fault> {
+        let signature = &routine.signature;
+        if args.len() != signature.params.len() {
+            let (takes, here) = (signature.params.len(), args.len());
+            let text = format!("{} takes {takes} arguments, here are {here}", signature.name);
+            return Err(Fault::new(at, text).hint(format!("it is declared as {signature}")));
+        }
+        let mut coerced = Vec::with_capacity(args.len());
+        for (arg, param) in args.into_iter().zip(&signature.params) {
+            let common = if arg.is_null() {
+                Some(param.clone())
+            } else {
+                types::common(&arg.ty, param, DecimalMode::UpTo38)
+            };
+            // Only towards the parameter: what does not fit it without loss is CAST by the user.
+            if !common.is_some_and(|common| fits(&common, param)) {
+                let text = format!("{} takes {param} here, not {}", signature.name, arg.ty);
+                return Err(Fault::new(arg.at, text).hint(format!("CAST(.. AS {param})")));
+            }
+            coerced.push(self.coerced(arg, param)?);
+        }
+        let op = Op::Call {
+            name: signature.name.clone(),
+            args: coerced,
+            strict: routine.strict,
+            volatile: false,
+            kernel: Kernel::Routine(Arc::clone(routine)),
+            fast: None,
+        };
+        Ok(Node { op, ty: signature.returns.clone(), nullable: true, at })
     }
 
     fn lazy(&mut self, name: &str, mut args: Vec<Node>, at: Span) -> Result<Node, Fault> {
@@ -183,6 +227,20 @@ impl Planner<'_> {
             message: format!("in the function {}: {}", found.name, fault.message),
             ..fault
         })
+    }
+}
+
+/// Whether every value of a type fits a parameter: the same kind, and of numbers no wider one.
+fn fits(ty: &L, param: &L) -> bool {
+    match (ty, param) {
+        (L::Time(_), L::Time(_))
+        | (L::Timestamp(_), L::Timestamp(_))
+        | (L::TimestampLtz(_), L::TimestampLtz(_)) => true,
+        _ => {
+            ty == param
+                || types::is_text(ty) && types::is_text(param)
+                || types::is_bytes(ty) && types::is_bytes(param)
+        }
     }
 }
 

@@ -4,10 +4,12 @@ mod calls;
 mod operators;
 
 use cdc_api::{LogicalType as L, TableSchema};
+pub(crate) use operators::percent;
 
 use crate::{
     Context, Metadata, cast,
-    node::{Cx, Env, Kernel, Node, Op},
+    columns::{self, Columns},
+    node::{Cx, Env, Fast, Kernel, Node, Op},
     sql::{self, Expr, Fault, Kind, Span},
     types as t,
     value::{Moment, Value},
@@ -146,6 +148,10 @@ impl Planner<'_> {
                 cast::cast(env, &args[0], &target)
             }
         });
+        let (from, wanted) = (node.ty.clone(), to.clone());
+        let columns = (!lenient).then(|| {
+            Columns::partial(move |_, cols, _| columns::cast(cols.first()?, &from, &wanted))
+        });
         let name = if lenient { "TRY_CAST" } else { "CAST" };
         let args = vec![node];
         let node = Node {
@@ -155,7 +161,7 @@ impl Planner<'_> {
                 strict: true,
                 volatile: false,
                 kernel,
-                fast: None,
+                fast: columns.map(Fast::Columns),
             },
             ty: to,
             nullable: true,
@@ -174,7 +180,8 @@ impl Planner<'_> {
                 _ => return node,
             }
         }
-        match (kernel.0)(&self.env(), &values) {
+        let Kernel::Own(kernel) = kernel else { return node };
+        match kernel(&self.env(), &values) {
             Ok(value) if !value.is_null() => Node::constant(value.owned(), node.ty, node.at),
             _ => node,
         }

@@ -4,7 +4,9 @@ use cdc_api::LogicalType as L;
 
 use super::{Planner, number};
 use crate::{
-    arith, compare,
+    arith,
+    columns::{self, Columns},
+    compare,
     functions::subscript,
     node::{Fast, Kernel, Node, Op},
     sql::{Binary, Expr, Fault, Is, Kind, Span},
@@ -13,6 +15,17 @@ use crate::{
 };
 
 const CONCAT: &str = "||";
+
+/// The same call, with a way over whole columns.
+fn over(node: Node, columns: Columns) -> Node {
+    match node.op {
+        Op::Call { name, args, strict, volatile, kernel, .. } => {
+            let fast = Some(Fast::Columns(columns));
+            Node { op: Op::Call { name, args, strict, volatile, kernel, fast }, ..node }
+        }
+        _ => node,
+    }
+}
 
 /// A call node over a closure.
 fn call(
@@ -37,7 +50,8 @@ impl Planner<'_> {
                 let kernel = Kernel::new(|_, args| {
                     Ok(if let Value::Bool(v) = args[0] { Value::Bool(!v) } else { Value::Null })
                 });
-                Ok(call("NOT", vec![inner], true, L::Boolean, at, kernel))
+                let node = call("NOT", vec![inner], true, L::Boolean, at, kernel);
+                Ok(over(node, Columns::total(|_, cols, _| columns::negated(cols.first()?))))
             }
             Kind::Negate(inner) => self.negate(inner, at),
             Kind::Is { expr, what, not } => self.is(expr, *what, *not, at),
@@ -193,7 +207,10 @@ impl Planner<'_> {
                 };
                 args.push(right);
                 let kernel = Kernel::new(|_, args| Ok(Value::text(crate::functions::joined(args))));
-                return Ok(call(CONCAT, args, false, L::String, at, kernel));
+                let types: Vec<L> = args.iter().map(|arg| arg.ty.clone()).collect();
+                let columns =
+                    Columns::total(move |_, cols, rows| columns::joined(cols, &types, rows));
+                return Ok(over(call(CONCAT, args, false, L::String, at, kernel), columns));
             }
             Binary::Add => Arith::Add,
             Binary::Sub => Arith::Sub,
@@ -330,8 +347,14 @@ impl Planner<'_> {
                 Kernel::new(move |_, args| Ok(Value::Bool((args[0] == Value::Bool(false)) != not))),
             ),
         };
+        let is_about_null = matches!(what, Is::Null | Is::Unknown);
         let name = format!("IS {}{name}", if not { "NOT " } else { "" });
-        Ok(call(name, vec![node], false, L::Boolean, at, kernel))
+        let node = call(name, vec![node], false, L::Boolean, at, kernel);
+        Ok(if is_about_null {
+            over(node, Columns::total(move |_, cols, _| columns::nulls(cols.first()?, not)))
+        } else {
+            node
+        })
     }
 
     fn like(
@@ -373,10 +396,7 @@ impl Planner<'_> {
             }
         };
         if !escaped && !similar && args[1].as_text().is_some_and(|pattern| pattern.contains('%')) {
-            let text = "% has no meaning in LIKE without ESCAPE, which is a regular expression";
-            self.doubts.push(
-                Fault::new(args[1].at, text).hint("write .* for any text, or add ESCAPE '$'"),
-            );
+            self.doubts.push(percent(args[1].at));
         }
         let escape_text = args.get(2).map(Node::as_text);
         let fixed = match (args[1].as_text(), escape_text) {
@@ -389,6 +409,11 @@ impl Planner<'_> {
                 "LIKE without ESCAPE is a regular expression; with ESCAPE the signs % and _ count",
             )
         })?;
+        let columns = fixed.clone().map(|fixed| {
+            Columns::total(move |_, cols, _| {
+                columns::tested(columns::strings(cols.first())?, |text| fixed.is_match(text) != not)
+            })
+        });
         let kernel = Kernel::new(move |_, args| {
             let text = |at: usize| {
                 if let Some(Value::Text(text)) = args.get(at) { Some(text.as_ref()) } else { None }
@@ -405,7 +430,11 @@ impl Planner<'_> {
             if not { "NOT " } else { "" },
             if similar { "SIMILAR TO" } else { "LIKE" }
         );
-        Ok(call(name, args, true, L::Boolean, at, kernel))
+        let node = call(name, args, true, L::Boolean, at, kernel);
+        Ok(match columns {
+            Some(columns) => over(node, columns),
+            None => node,
+        })
     }
 
     fn index(&mut self, expr: &Expr, index: &Expr, at: Span) -> Result<Node, Fault> {
@@ -499,4 +528,10 @@ impl Planner<'_> {
         });
         Ok(call("MAP", items, false, L::Map(Box::new(key), Box::new(value)), at, kernel))
     }
+}
+
+/// The doubt about a pattern of SQL where a regular expression is read.
+pub(crate) fn percent(at: Span) -> Fault {
+    Fault::new(at, "% has no meaning in LIKE without ESCAPE, which is a regular expression")
+        .hint("write .* for any text, or add ESCAPE '$'")
 }

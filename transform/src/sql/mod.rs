@@ -9,7 +9,7 @@ mod parse;
 mod types;
 
 use cdc_api::LogicalType;
-pub(crate) use parse::{projection, scalar, signature};
+pub(crate) use parse::{identifier, projection, scalar, signature, types};
 
 /// A byte range of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,5 +1,7 @@
 //! From words to the tree: precedence climbing with a bound on depth.
 
+use cdc_api::LogicalType;
+
 use super::{
     Binary, Expr, Fault, Is, Item, Kind, Span,
     lex::{Token, lex},
@@ -71,6 +73,37 @@ pub(crate) fn signature(text: &str) -> Result<(String, Vec<String>, Expr), Fault
     let body = parser.expr()?;
     parser.end()?;
     Ok((name, params, body))
+}
+
+/// A name alone.
+pub(crate) fn identifier(text: &str) -> Result<String, Fault> {
+    let mut parser = Parser::new(text)?;
+    let (name, _) = parser.name()?;
+    match parser.peek() {
+        Token::End => Ok(name),
+        _ => Err(parser.unexpected("the end of the name")),
+    }
+}
+
+/// Types separated by commas; none in an empty text.
+pub(crate) fn types(text: &str) -> Result<Vec<(LogicalType, Span)>, Fault> {
+    let mut parser = Parser::new(text)?;
+    let mut types = Vec::new();
+    if matches!(parser.peek(), Token::End) {
+        return Ok(types);
+    }
+    loop {
+        let start = parser.span();
+        let ty = parser.logical_type()?;
+        types.push((ty, start.to(parser.last())));
+        if !parser.accept(",") {
+            break;
+        }
+    }
+    match parser.peek() {
+        Token::End => Ok(types),
+        _ => Err(parser.unexpected("a comma or the end")),
+    }
 }
 
 pub(super) struct Parser {
