@@ -117,7 +117,10 @@ fn read_all(brokers: &str, topic: &str) -> Outcome<Recorded> {
     let partitions = partitions_of(&consumer, topic)?;
     let mut ends = Vec::new();
     for &partition in &partitions {
-        ends.push((partition, consumer.fetch_watermarks(topic, partition, Duration::from_secs(10))?.1));
+        ends.push((
+            partition,
+            consumer.fetch_watermarks(topic, partition, Duration::from_secs(10))?.1,
+        ));
     }
     assign(&consumer, topic, Offset::Beginning)?;
     let mut recorded = Recorded::default();
@@ -129,7 +132,9 @@ fn read_all(brokers: &str, topic: &str) -> Outcome<Recorded> {
             end == 0 || matches!(at, Some(Offset::Offset(at)) if at >= end)
         });
         // Control records at the end are passed without being handed out.
-        if is_read || (quiet_since.elapsed() > Duration::from_secs(3) && !recorded.lengths.is_empty()) {
+        if is_read
+            || (quiet_since.elapsed() > Duration::from_secs(3) && !recorded.lengths.is_empty())
+        {
             return Ok(recorded);
         }
         for _ in 0..10_000 {
@@ -187,7 +192,12 @@ fn copy(brokers: &str, from: &str, to: &str, properties: &[&str]) -> Outcome<()>
         }
     }
     producer.flush(WAIT_MAX)?;
-    println!("{} {} {}", recorded.lengths.len(), recorded.bytes.len(), begun.elapsed().as_secs_f64());
+    println!(
+        "{} {} {}",
+        recorded.lengths.len(),
+        recorded.bytes.len(),
+        begun.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
@@ -206,7 +216,8 @@ fn latency(brokers: &str, topic: &str, records: &str) -> Outcome<()> {
         };
         let message = message?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as f64;
-        let at = written_at(message.payload().unwrap_or_default()).ok_or("a record without a time")?;
+        let at =
+            written_at(message.payload().unwrap_or_default()).ok_or("a record without a time")?;
         ages.push((now - at) / 1000.0);
         quiet_since = Instant::now();
     }
