@@ -226,7 +226,10 @@ async fn a_change_that_a_crash_left_pending_is_printed_once() {
         let mut writer = sink.writer(&context(), 0).await.unwrap();
         writer.schema(&after).await.unwrap();
         let lines = look(&screen);
-        assert!(lines[0].starts_with("CreateTableEvent{tableId=db.t, schema=columns={`id` INT},"));
+        assert!(
+            lines[0]
+                .starts_with("CreateTableEvent{tableId=db.t, schema=columns={`id` INT NOT NULL},")
+        );
         assert_eq!(lines[1..], [added]);
         writer.schema(&emptied).await.unwrap();
         assert_eq!(look(&screen), ["TruncateTableEvent{tableId=db.t}"]);
