@@ -66,10 +66,10 @@ fn remedy(code: Code) -> (ErrorKind, &'static str) {
             Operator,
             "allow the user Describe and Write on the transactional ids that begin with sink.transactional-id-prefix",
         ),
-        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => (
-            Operator,
-            "the topic is gone or lost partitions: create it again, or start again with topic.create: true",
-        ),
+        // The next attempt makes it again, or says that it may not.
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            (Transient, "somebody deleted the topic, or made it again with fewer partitions")
+        }
         Code::MessageSizeTooLarge => (Operator, TOO_LARGE),
         Code::InvalidRecord => (
             Operator,

@@ -1,6 +1,9 @@
 //! A broker for tests, and what stands in its topics as a plain consumer reads it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use cdc_integration::{Failure, Instance, Outcome};
 use rdkafka::{
@@ -112,20 +115,26 @@ impl Cluster {
     }
 }
 
+/// Reads to the end, or to where it was when the reading began: a topic may grow faster than that.
 fn read_to_end(config: &ClientConfig, topic: &str) -> Outcome<Vec<Record>> {
     let consumer = BaseConsumer::from_config(config)?;
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
     let mut places = TopicPartitionList::new();
-    let mut open = 0;
+    // By partition, the offset behind the last record to come.
+    let mut open: BTreeMap<i32, i64> = BTreeMap::new();
     for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
         places.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
-        open += 1;
+        open.insert(partition.id(), end_of(&consumer, topic, partition.id())?);
     }
     consumer.assign(&places)?;
     let mut records: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
-    while open > 0 {
+    while !open.is_empty() {
         match consumer.poll(ANSWER) {
             Some(Ok(message)) => {
+                let Some(end) = open.get(&message.partition()).copied() else { continue };
+                if message.offset() + 1 >= end {
+                    open.remove(&message.partition());
+                }
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 let headers = message.headers().map_or_else(Vec::new, |headers| {
                     let pairs = headers.iter().map(|header| {
@@ -140,10 +149,24 @@ fn read_to_end(config: &ClientConfig, topic: &str) -> Outcome<Vec<Record>> {
                     headers,
                 });
             }
-            Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
             Some(Err(error)) => return Err(error.into()),
             None => return Err(Failure::new(format!("topic {topic} has no end"))),
         }
     }
     Ok(records.into_values().flatten().collect())
+}
+
+/// Where a partition ends. A broker that has just started does not know that it leads it.
+fn end_of(consumer: &BaseConsumer, topic: &str, partition: i32) -> Outcome<i64> {
+    let deadline = Instant::now() + ANSWER;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ANSWER) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
 }
