@@ -239,18 +239,12 @@ async fn a_rule_without_a_star_swallows_columns() -> Outcome {
     for part in ["after=[2, 2, 4]", "after=[3, 3, 6]"] {
         assert!(printed.iter().any(|line| line.contains(part)), "{part}: {printed:#?}");
     }
-    let changes: Vec<&String> = printed
-        .iter()
-        .filter(|line| line.contains("Event{") && !line.starts_with("DataChangeEvent"))
-        .filter(|line| !line.starts_with("CreateTableEvent"))
-        .collect();
-    assert!(!changes.is_empty(), "{printed:#?}");
-    assert!(
-        changes
-            .iter()
-            .all(|line| line.starts_with("AlterColumnTypeEvent") && line.contains("a=BIGINT")),
-        "{changes:#?}"
-    );
+    // The sink prints the table anew whenever it changes: only for the type of what the rule reads.
+    let tables: Vec<&String> =
+        printed.iter().filter(|line| line.starts_with("CreateTableEvent")).collect();
+    let [first, second] = &tables[..] else { panic!("{tables:#?}") };
+    assert!(first.contains("{`id` INT NOT NULL,`a` INT,`twice` INT}"), "{first}");
+    assert!(second.contains("{`id` INT NOT NULL,`a` BIGINT,`twice` BIGINT}"), "{second}");
     daemon.stop(DEADLINE).await?.expect_code(0)?;
     Ok(())
 }

@@ -219,8 +219,20 @@ fn timestamp(text: &str, zone: chrono_tz::Tz) -> Result<Moment, String> {
     let wrong = || format!("the text '{text}' is not a timestamp like 2024-12-31T21:48:25");
     let (plain, utc) =
         text.trim().strip_suffix('Z').map_or((text.trim(), false), |plain| (plain, true));
-    let at = f::parse_iso(plain).map(c::moment).ok_or_else(wrong)?;
+    // With an offset the text's own clock counts.
+    let clock = plain.split_once('[').map_or(plain, |(clock, _)| clock);
+    let clock = match clock.len().checked_sub(6).and_then(|at| clock.split_at_checked(at)) {
+        Some((clock, offset)) if clock.contains('T') && is_offset(offset) => clock,
+        _ => plain,
+    };
+    let at = f::parse_iso(clock).map(c::moment).ok_or_else(wrong)?;
     if utc { c::local(at, zone).ok_or_else(range) } else { Ok(at) }
+}
+
+/// `+08:00`
+fn is_offset(text: &str) -> bool {
+    matches!(text.as_bytes(), [b'+' | b'-', h, g, b':', m, n]
+        if [h, g, m, n].iter().all(|digit| digit.is_ascii_digit()))
 }
 
 pub(crate) fn midnight(days: i32) -> Moment {

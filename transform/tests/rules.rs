@@ -256,6 +256,15 @@ fn later_items_replace_earlier_ones_in_place() {
 }
 
 #[test]
+fn a_name_may_stand_without_as_behind_an_expression() {
+    let program =
+        compile(Some("id, amount + 1 next, UPPER(status) `status`"), None).expect("a rule");
+    let names: Vec<&str> =
+        program.schema().columns().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["id", "next", "status"]);
+}
+
+#[test]
 fn macros_expand_and_cannot_run_away() {
     let context = Context {
         macros: vec![

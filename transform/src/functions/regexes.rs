@@ -67,7 +67,8 @@ fn str_of<'v>(args: &'v [Value<'_>], at: usize) -> &'v str {
     if let Some(Value::Text(text)) = args.get(at) { text } else { "" }
 }
 
-/// A call whose second argument is a regular expression: compiled now when it is constant.
+/// A call whose second argument is a regular expression: compiled now, and refused if it is none, when it is constant.
+/// One that a row brings makes the result NULL if it is none, and fails if only Java could use it.
 fn build<F>(args: &[Node], ty: L, f: F) -> Result<Built, Bad>
 where
     F: for<'a> Fn(&Regex, &[Value<'a>]) -> Result<Value<'a>, String> + Send + Sync + 'static,
@@ -78,7 +79,13 @@ where
     };
     strict(ty, move |_, args| match &fixed {
         Some(fixed) => f(fixed, args),
-        None => f(&regex(str_of(args, 1))?, args),
+        None => match regex(str_of(args, 1)) {
+            Ok(regex) => f(&regex, args),
+            Err(message) if message.contains("not supported") || message.contains("limit") => {
+                Err(message)
+            }
+            Err(_) => Ok(Value::Null),
+        },
     })
 }
 

@@ -35,6 +35,13 @@ pub(crate) fn projection(text: &str) -> Result<Vec<(Item, Span)>, Fault> {
         } else {
             let expr = parser.expr()?;
             let alias = if parser.accept_word("AS") { Some(parser.name()?) } else { None };
+            // AS may be left out behind an expression. Behind a column a comma was rather forgotten.
+            let alias = match alias {
+                None if !matches!(expr.kind, Kind::Column(_)) && parser.at_alias() => {
+                    Some(parser.name()?)
+                }
+                alias => alias,
+            };
             Item::Expr { expr, alias }
         };
         items.push((item, start.to(parser.last())));
@@ -162,6 +169,14 @@ impl Parser {
             Token::End => "the end of the text".to_owned(),
         };
         Fault::new(self.span(), format!("{wanted} is expected here, found {found}"))
+    }
+    /// Whether a name stands here that nothing else can be.
+    fn at_alias(&self) -> bool {
+        match self.peek() {
+            Token::Quoted(_) => true,
+            Token::Word(word) => !RESERVED.iter().any(|known| known.eq_ignore_ascii_case(word)),
+            _ => false,
+        }
     }
     fn end(&mut self) -> Result<(), Fault> {
         self.accept(";");
