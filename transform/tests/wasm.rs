@@ -1,5 +1,7 @@
 //! User-defined functions in WebAssembly: what goes in and out of a module, what stops it, and what is refused before.
 
+#![cfg(feature = "wasm")]
+
 use std::sync::Arc;
 
 use arrow_array::{
