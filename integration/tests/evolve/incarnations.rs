@@ -254,7 +254,7 @@ async fn a_key_that_changes_under_a_running_copy_begins_anew() -> Outcome {
             ))
             .await?;
         }
-        for begin in (0..6000).step_by(1000) {
+        for begin in (0..3000).step_by(1000) {
             let rows = |row: &dyn Fn(i32) -> String| {
                 (begin..begin + 1000).map(row).collect::<Vec<_>>().join(", ")
             };
