@@ -12,7 +12,10 @@ use super::{
     statement::{Clause, ColumnSpec, IndexKind, IndexSpec, Place, TableOptions, TextSpec},
     typing,
 };
-use crate::metadata::{ColumnMeta, TableMeta};
+use crate::{
+    metadata::{ColumnMeta, TableMeta},
+    types::{Flavor, Kind},
+};
 
 /// Columns of one table; the servers allow fewer.
 const COLUMNS_MAX: usize = 8192;
@@ -190,7 +193,7 @@ pub(super) fn altered(
     for (column, &id) in before.meta.columns.iter().zip(&before.ids) {
         let mut slot = Slot { id, column: column.clone() };
         let (mut keeps, mut waits) = (true, false);
-        let mut redefined = false;
+        let (mut redefined, mut defaulted) = (false, false);
         for (nth, clause) in clauses.iter().enumerate() {
             let is_this = |name: &str| same_name(name, &column.name);
             match clause {
@@ -198,6 +201,12 @@ pub(super) fn altered(
                 Clause::Change { from, column: spec, place, .. } if is_this(from) => {
                     used.insert(nth);
                     slot.column = describe_in(&table, before, spec, &column.name, session)?;
+                    if flavor == Flavor::MySql && keeps_part(before, column, &slot.column) {
+                        return Err(format!(
+                            "column `{}` is indexed and was ENUM or SET: its index may keep a part of it",
+                            column.name
+                        ));
+                    }
                     redefined = true;
                     waits = place.is_some();
                     if spec.name != column.name {
@@ -211,10 +220,12 @@ pub(super) fn altered(
                 }
                 Clause::SetDefault { column: name, default, .. } if is_this(name) => {
                     used.insert(nth);
+                    defaulted = true;
                     typing::set_default(&mut slot.column, default, flavor);
                 }
                 Clause::DropDefault(name, _) if is_this(name) => {
                     used.insert(nth);
+                    defaulted = true;
                     typing::drop_default(&mut slot.column, flavor);
                 }
                 Clause::SetVisible(name, visible) if is_this(name) => {
@@ -223,6 +234,12 @@ pub(super) fn altered(
                 }
                 _ => {}
             }
+        }
+        if redefined && defaulted {
+            return Err(format!(
+                "column `{}` is redefined, and its default changed besides",
+                column.name
+            ));
         }
         if !keeps {
             dropped.push(column.name.clone());
@@ -269,17 +286,8 @@ pub(super) fn altered(
             | Clause::DropDefault(column, false)
                 if !found =>
             {
-                // A column that the same statement adds or renames may be meant.
-                let Some(slot) = slots.iter_mut().find(|slot| same_name(&slot.column.name, column))
-                else {
-                    return Err(format!("column `{column}` is not known"));
-                };
-                match clause {
-                    Clause::SetDefault { default, .. } => {
-                        typing::set_default(&mut slot.column, default, flavor);
-                    }
-                    _ => typing::drop_default(&mut slot.column, flavor),
-                }
+                // One that the same statement renames may be meant, and servers differ in what becomes of it.
+                return Err(format!("column `{column}` is not known"));
             }
             _ => {}
         }
@@ -316,6 +324,27 @@ fn named_again(clauses: &[Clause]) -> Option<&str> {
         });
         is_named.then_some(added.name.as_str())
     })
+}
+
+/// MySQL takes the width of an ENUM or SET in an index for the prefix of the text that it becomes, when it is at least one
+/// character.
+fn keeps_part(before: &Definition, was: &ColumnMeta, column: &ColumnMeta) -> bool {
+    let bytes = match Kind::of(was) {
+        Ok(Kind::Enum { members }) => 1 + u64::from(members.len() > 255),
+        Ok(Kind::Set { members }) => members.len().div_ceil(8) as u64,
+        _ => return false,
+    };
+    let widest = was.charset.as_deref().and_then(collation::widths).map_or(1, |widths| widths.1);
+    let is_indexed = before
+        .indexes
+        .iter()
+        .flat_map(|index| &index.parts)
+        .any(|part| part.column.as_deref().is_some_and(|name| same_name(name, &was.name)));
+    let is_text = matches!(
+        Kind::of(column),
+        Ok(Kind::Char { .. } | Kind::VarChar { .. } | Kind::Binary { .. } | Kind::VarBinary { .. })
+    );
+    is_indexed && is_text && bytes >= widest
 }
 
 /// A column that is redefined: whether it is the first TIMESTAMP is asked of the columns before it.

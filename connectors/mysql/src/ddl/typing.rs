@@ -89,12 +89,13 @@ pub(super) fn set_default(column: &mut ColumnMeta, default: &DefaultSpec, flavor
 }
 
 /// Takes a column's default away; MariaDB writes the NULL that is left. Of a default that was the present time MySQL keeps
-/// the mark, and MariaDB takes an ON UPDATE beside it along.
+/// the mark, for good, and MariaDB takes an ON UPDATE beside it along.
 pub(super) fn drop_default(column: &mut ColumnMeta, flavor: Flavor) {
     let was_now = column
         .default
         .as_deref()
         .is_some_and(|text| text.to_ascii_lowercase().starts_with("current_timestamp"));
+    let had_none = column.default.is_none();
     let is_null = flavor == Flavor::MariaDb && column.nullable;
     column.default = is_null.then(|| "NULL".to_owned());
     match (flavor, was_now) {
@@ -104,6 +105,7 @@ pub(super) fn drop_default(column: &mut ColumnMeta, flavor: Flavor) {
             column.extra = words.collect::<Vec<_>>().join(separator);
         }
         (Flavor::MySql, true) => {}
+        (Flavor::MySql, false) if had_none => {}
         (_, false) => {
             column.extra = column.extra.replacen("DEFAULT_GENERATED", "", 1).trim().to_owned();
         }
