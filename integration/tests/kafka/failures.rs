@@ -223,7 +223,7 @@ async fn a_broker_that_dies_and_sleeps_costs_nothing() -> Outcome {
     wait_until("the database to be held back", DEADLINE, async || {
         let count = bench
             .sql
-            .value("SELECT COUNT(*) FROM performance_schema.processlist WHERE COMMAND LIKE 'Binlog Dump%' AND STATE LIKE 'Sending binlog event%'")
+            .value("SELECT COUNT(*) FROM information_schema.processlist WHERE COMMAND LIKE 'Binlog Dump%' AND STATE = 'Sending to client'")
             .await?;
         if count.as_deref() != Some("2") {
             waiting = None;
