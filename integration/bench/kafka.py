@@ -121,7 +121,7 @@ class KafkaBench:
             "a = AdminClient({'bootstrap.servers': sys.argv[1]});"
             "[f.result() for f in a.create_topics([NewTopic(sys.argv[2], num_partitions=int(sys.argv[3]))]).values()]"
         )
-        subprocess.run([self.server, "client", "kafka", "python3", "-c", code, self.broker.address, topic, str(PARTITIONS)], check=True)
+        subprocess.run([self.server, "client", "readers", "python", "-c", code, self.broker.address, topic, str(PARTITIONS)], check=True)
 
     def latency(self, guarantee, interval, median_goal, tail_goal):
         """From a statement's start on the server to its record at a consumer of committed records."""

@@ -33,17 +33,6 @@ fn field<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
     answer.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Runs a client program of an installation, such as `python` of `kafka`, and returns what it printed.
-pub async fn run_client(kind: &str, program: &str, arguments: &[&str]) -> Outcome<String> {
-    let mut command = Command::new(script());
-    command.args(["client", kind, program]).args(arguments).stdin(Stdio::null());
-    let output = blocking(move || Ok(command.output()?)).await?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(Failure::new(format!("{kind}'s {program}: {}", String::from_utf8_lossy(&output.stderr))))
-}
-
 /// The script's process and both ends of its protocol. Locked for one question and its answer.
 struct Control {
     process: Child,

@@ -28,7 +28,7 @@ mod workload;
 pub use content::{TableContent, assert_same, table_content, wait_until_same};
 pub use daemon::{Daemon, Exit, PipelineFolder, binary, run_to_end};
 pub use failure::{Failure, Outcome};
-pub use instance::{Instance, run_client, tls_folder};
+pub use instance::{Instance, tls_folder};
 pub use lake::{LakeRow, LakeTable};
 pub use proxy::Proxy;
 pub use random::Random;

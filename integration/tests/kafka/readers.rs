@@ -28,7 +28,7 @@ pub(crate) struct Read {
 }
 
 /// Runs a reader to its end; gives what it printed.
-async fn run(program: &'static str, arguments: Vec<String>) -> Outcome<String> {
+pub(crate) async fn run(program: &'static str, arguments: Vec<String>) -> Outcome<String> {
     tokio::task::spawn_blocking(move || {
         let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/servers/server"))
             .args(["client", "readers", program])

@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use cdc_api::{Error, ErrorKind, EventSinkProvider, Op};
-use cdc_integration::{Daemon, Failure, Outcome, PipelineFolder, run_client, tls_folder};
+use cdc_integration::{Daemon, Failure, Outcome, PipelineFolder, tls_folder};
 use tokio::sync::OnceCell;
 
 use crate::{
     cluster::Cluster,
+    readers,
     rows::{context, sink, small, small_table},
 };
 
@@ -263,9 +264,9 @@ done = admin.create_acls(bindings) if sys.argv[2] == 'grant' else admin.delete_a
 for future in done.values():
     future.result()
 ";
-    let mut arguments = vec!["-c", SCRIPT, cluster.bootstrap(), verb];
-    arguments.extend(rights.iter().map(String::as_str));
-    run_client("kafka", "python", &arguments).await.map(|_| ())
+    let mut arguments = ["-c", SCRIPT, cluster.bootstrap(), verb].map(str::to_owned).to_vec();
+    arguments.extend_from_slice(rights);
+    readers::run("python", arguments).await.map(|_| ())
 }
 
 /// What a refusal must be: for a person to act on, and with these words.
