@@ -2,8 +2,9 @@
 
 use cdc_api::OptionFault;
 
-/// The range that ids are drawn from, as in Flink CDC.
-const DRAWN: std::ops::RangeInclusive<u32> = 5400..=6400;
+/// The range that ids are drawn from: so large that two readers of one server hardly draw the same (Flink CDC's, 5400 to
+/// 6400, is not), and above those that people give.
+const DRAWN: std::ops::RangeInclusive<u32> = 1_000_000..=u32::MAX;
 
 /// A given id, or one to be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

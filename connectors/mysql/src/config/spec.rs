@@ -34,7 +34,7 @@ const OPTIONS: &[OptionSpec] = &[
     )
     .required(),
     OptionSpec::new("tables.exclude", OptionType::Tables, "tables to leave out of those"),
-    text("server-id", "id to appear under as a replica: a number, or the first of a range; absent: drawn from 5400-6400"),
+    text("server-id", "id to appear under as a replica: a number, or the first of a range; absent: drawn, 1000000 or more"),
     duration("connect.timeout", "for reaching the server and logging in").default("30s"),
     OptionSpec::new("connect.max-retries", COUNT, "how often a failed connection is tried again")
         .default("3"),

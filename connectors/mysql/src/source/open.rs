@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
     sync::Arc,
     time::Duration,
 };
@@ -72,9 +73,8 @@ impl Server {
         pipeline: &str,
     ) -> Result<Server> {
         let info = ServerInfo::read(connection).await?;
-        let server_id = config
-            .server_id
-            .id(u64::from(std::process::id()) ^ u64::from(connection.connection_id()) << 7);
+        // Keys of hash maps are the random numbers that the standard library has.
+        let server_id = config.server_id.id(RandomState::new().build_hasher().finish());
         let mut options = config.connect.clone();
         options.attributes.push(("pipeline".into(), pipeline.to_owned()));
         let session = Session::new(options, info.flavor, server_id);
