@@ -309,6 +309,8 @@ async fn a_glob_never_mixes_two_incarnations() -> Outcome {
         told.store(true, Ordering::Relaxed);
         let seen = lake.join().map_err(|_| Failure::new("the reader panicked"))??;
         assert!(seen.len() > 5, "{}: only {seen:?} were seen", kind.name());
+        // One that was just started does not hear SIGTERM yet.
+        daemon.wait_for_log("streaming", DEADLINE).await?;
         daemon.stop(DEADLINE).await?.expect_code(0)?;
     }
     Ok(())
