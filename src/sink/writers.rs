@@ -225,3 +225,45 @@ impl Drop for PanicReporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A writer may wait for a commit that has failed, and then its queue stays full.
+    #[tokio::test]
+    async fn a_full_queue_hears_of_a_failed_commit() {
+        let (queue, _never_read) = mpsc::channel(1);
+        let writers = Writers {
+            queues: vec![queue],
+            partitioning: Partitioning::Single,
+            failure: Failure::new(),
+            homes: HashMap::new(),
+            turn: 0,
+            _tasks: JoinSet::new(),
+        };
+        let message = || ToWriter::Close(oneshot::channel().0);
+        writers.send(0, message()).await.unwrap();
+        let commit = writers.failure();
+        let (sent, ()) = tokio::join!(
+            tokio::time::timeout(Duration::from_secs(10), writers.send(0, message())),
+            async { commit.report(Error::operator("the commit failed")) },
+        );
+        let error = sent.expect("it does not wait for ever").unwrap_err();
+        assert_eq!(error.message(), "the commit failed");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_reported() {
+        let failure = Failure::new();
+        let reporter = failure.on_panic("a task panicked");
+        let task = tokio::spawn(async move {
+            let _reporter = reporter;
+            panic!("as asked");
+        });
+        assert!(task.await.is_err());
+        assert_eq!(failure.wait().await.message(), "a task panicked");
+    }
+}
