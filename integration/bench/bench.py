@@ -20,9 +20,10 @@ import threading
 import time
 
 import kafka
+from server import SCRIPT as SERVER
+from server import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERVER = ROOT / "integration/servers/server"
 KIND = os.environ.get("BENCH_SERVER", "mysql")
 RUNS = int(os.environ.get("BENCH_RUNS", "3"))
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
@@ -35,6 +36,7 @@ WIDE = """CREATE TABLE bench.wide (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, 
 ORDERS = """CREATE TABLE bench.orders (id BIGINT NOT NULL PRIMARY KEY, customer_id INT NOT NULL, status VARCHAR(16) NOT NULL,
   total DECIMAL(12,2) NOT NULL, discount DOUBLE, paid TINYINT(1) NOT NULL, note VARCHAR(100), ordered_at DATETIME(6) NOT NULL,
   changed_at TIMESTAMP NULL)"""
+TIMED = """CREATE TABLE bench.timed (id BIGINT NOT NULL PRIMARY KEY, at DATETIME(6) NOT NULL, v VARCHAR(40) NOT NULL)"""
 # Three computed columns and a filter that leaves out one row in ten thousand.
 RULE = """transform:
   - source-table: bench.orders
@@ -47,19 +49,11 @@ ORDERS_ROW = """n, n % 50000, ELT(1 + n % 4, 'new', 'paid', 'sent', 'returned'),
   IF(n % 3, CONCAT('note ', n), NULL), '2024-01-01' + INTERVAL n SECOND, '2024-01-01' + INTERVAL n MINUTE"""
 
 
-class Database:
+class Database(Server):
     """A private server, the processes of its own client, and its CPU time."""
 
     def __init__(self):
-        options = ["--innodb-buffer-pool-size=1G", "--max-allowed-packet=256M"]
-        self.script = subprocess.Popen(
-            [SERVER, "run", KIND, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        ready = self.script.stdout.readline()
-        if not ready.startswith("ready "):
-            sys.exit(f"the server did not start: {ready}")
-        fields = dict(word.split("=", 1) for word in ready.split()[1:])
-        self.port, self.pid = fields["port"], int(fields["pid"])
+        super().__init__(KIND, "--innodb-buffer-pool-size=1G", "--max-allowed-packet=256M")
 
     def client(self, *arguments, **options):
         command = [SERVER, "client", KIND, KIND, "--no-defaults", "-h127.0.0.1", f"-P{self.port}", "-uroot", *arguments]
@@ -88,10 +82,6 @@ class Database:
                 f"INSERT INTO {table} SELECT {row} FROM (SELECT {first} + {sum_} AS n FROM {numbers}) numbers"
                 f" WHERE n < {first + count}"
             )
-
-    def stop(self):
-        self.script.stdin.close()
-        self.script.wait()
 
 
 def process_cpu_seconds(pid):
@@ -270,7 +260,6 @@ class Bench:
 
     def latency(self):
         """From a statement's start on the server to its row on our standard output, at a steady rate."""
-        self.database.sql("CREATE TABLE bench.timed (id BIGINT NOT NULL PRIMARY KEY, at DATETIME(6) NOT NULL, v VARCHAR(40) NOT NULL)")
         medians, tails = [], []
         for _ in range(RUNS):
             self.database.sql("TRUNCATE bench.timed")
@@ -305,7 +294,6 @@ class Bench:
         rows = 10 * ROWS
         self.database.sql("CREATE TABLE bench.big (id INT NOT NULL PRIMARY KEY, v INT NOT NULL, note VARCHAR(20))")
         self.database.fill("bench.big", "n, n % 1000, CONCAT('n', n % 100)", 0, rows, 1_000_000, logged=False)
-        self.database.sql("CREATE TABLE IF NOT EXISTS bench.timed (id BIGINT NOT NULL PRIMARY KEY, at DATETIME(6) NOT NULL, v VARCHAR(40) NOT NULL)")
         statements = [
             "ADD COLUMN added INT DEFAULT 5",
             "DROP COLUMN v",
@@ -405,10 +393,10 @@ class Bench:
 
 
 def into_kafka(bench, target):
-    broker = kafka.Broker(SERVER)
+    broker = kafka.broker()
     try:
         tool = kafka.load(ROOT, target)
-        kafka.KafkaBench(bench, SERVER, broker, tool, (ROWS, RUNS, LATENCY_ROWS), show).run()
+        kafka.KafkaBench(bench, broker, tool, (ROWS, RUNS, LATENCY_ROWS), show).run()
     finally:
         broker.stop()
 
@@ -437,7 +425,7 @@ def main():
     try:
         with tempfile.TemporaryDirectory(prefix="cdc-bench-") as folder:
             bench = Bench(pathlib.Path(folder), database, binary)
-            database.sql(f"CREATE DATABASE bench; {WIDE}; {ORDERS};")
+            database.sql(f"CREATE DATABASE bench; {WIDE}; {ORDERS}; {TIMED};")
             database.fill("bench.wide", WIDE_ROW, 0, ROWS, 100_000, logged=False)
             database.fill("bench.orders", ORDERS_ROW, 0, ROWS, 100_000, logged=False)
             parts = {

@@ -5,35 +5,22 @@ The other side is `connectors/kafka/examples/load.rs`: the bare producer sends t
 
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
 import time
+
+from server import SCRIPT, Server
 
 PARTITIONS = 4
 PROPERTIES = {"compression.type": "lz4"}
 DRAIN_EVENTS_GOAL = 150_000
 
 
-class Broker:
+def broker():
     """A private broker with a heap and a compiler of the usual kind."""
-
-    def __init__(self, server):
-        heap = "-Xms512m -Xmx1g -XX:+UseG1GC"
-        environment = os.environ | {"CDC_KAFKA_JAVA_OPTIONS": os.environ.get("CDC_KAFKA_JAVA_OPTIONS", heap)}
-        self.script = subprocess.Popen(
-            [server, "run", "kafka"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        ready = self.script.stdout.readline()
-        if not ready.startswith("ready "):
-            sys.exit(f"the broker did not start: {ready}")
-        fields = dict(word.split("=", 1) for word in ready.split()[1:])
-        self.address = f"127.0.0.1:{fields['port']}"
-
-    def stop(self):
-        self.script.stdin.close()
-        self.script.wait()
+    heap = "-Xms512m -Xmx1g -XX:+UseG1GC"
+    return Server("kafka", environment={"CDC_KAFKA_JAVA_OPTIONS": heap} | os.environ)
 
 
 def load(root, target):
@@ -44,14 +31,15 @@ def load(root, target):
 
 
 class KafkaBench:
-    def __init__(self, bench, server, broker, tool, sizes, show):
-        self.bench, self.server, self.broker, self.tool = bench, server, broker, tool
+    def __init__(self, bench, broker, tool, sizes, show):
+        self.bench, self.tool = bench, tool
+        self.address = f"127.0.0.1:{broker.port}"
         self.rows, self.runs, self.timed_rows = sizes
         self.show = show
         self.topics = 0
 
     def side(self, *arguments, **options):
-        return subprocess.Popen([self.tool, self.broker.address, *map(str, arguments)], stdout=subprocess.PIPE, text=True, **options)
+        return subprocess.Popen([self.tool, self.address, *map(str, arguments)], stdout=subprocess.PIPE, text=True, **options)
 
     def answer(self, *arguments):
         side = self.side(*arguments)
@@ -65,7 +53,7 @@ class KafkaBench:
         topic = f"bench{self.topics}"
         properties = "".join(f"  properties.{name}: {value}\n" for name, value in PROPERTIES.items())
         sink = (
-            f"  type: kafka\n  properties.bootstrap.servers: {self.broker.address}\n  topic: {topic}\n"
+            f"  type: kafka\n  properties.bootstrap.servers: {self.address}\n  topic: {topic}\n"
             f"  topic.partitions: {PARTITIONS}\n  sink.delivery-guarantee: {guarantee}\n{properties}"
         )
         file = self.bench.pipeline(table, sink, "latest-offset")
@@ -121,12 +109,11 @@ class KafkaBench:
             "a = AdminClient({'bootstrap.servers': sys.argv[1]});"
             "[f.result() for f in a.create_topics([NewTopic(sys.argv[2], num_partitions=int(sys.argv[3]))]).values()]"
         )
-        subprocess.run([self.server, "client", "readers", "python", "-c", code, self.broker.address, topic, str(PARTITIONS)], check=True)
+        subprocess.run([SCRIPT, "client", "readers", "python", "-c", code, self.address, topic, str(PARTITIONS)], check=True)
 
     def latency(self, guarantee, interval, median_goal, tail_goal):
         """From a statement's start on the server to its record at a consumer of committed records."""
         database = self.bench.database
-        database.sql("CREATE TABLE IF NOT EXISTS bench.timed (id BIGINT NOT NULL PRIMARY KEY, at DATETIME(6) NOT NULL, v VARCHAR(40) NOT NULL)")
         medians, tails = [], []
         for _ in range(self.runs):
             database.sql("TRUNCATE bench.timed")

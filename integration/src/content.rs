@@ -159,19 +159,29 @@ pub async fn wait_until_same(
     for table in tables {
         let expected = table_content(server, database, table).await?;
         let folder = lake.join(database).join(table);
-        let mut difference = Failure::new("nothing was read");
-        let waited = wait_until("the lake", deadline, async || {
-            let actual = LakeTable::read(&folder)?.current(&expected.key)?;
-            match assert_same(&format!("{database}.{table}"), &expected, &actual) {
-                Ok(()) => Ok(true),
-                Err(found) => {
-                    difference = found;
-                    Ok(false)
-                }
+        let read = async || LakeTable::read(&folder)?.current(&expected.key);
+        wait_until_content(&format!("{database}.{table}"), &expected, deadline, read).await?;
+    }
+    Ok(())
+}
+
+/// Waits until what is read equals what is expected. An error of the reading ends the waiting at once; after the deadline
+/// the failure shows how the two differed last.
+pub async fn wait_until_content(
+    what: &str,
+    expected: &TableContent,
+    deadline: Duration,
+    mut read: impl AsyncFnMut() -> Outcome<TableContent>,
+) -> Outcome {
+    let mut difference = Failure::new("nothing was read");
+    let waited =
+        wait_until(what, deadline, async || match assert_same(what, expected, &read().await?) {
+            Ok(()) => Ok(true),
+            Err(found) => {
+                difference = found;
+                Ok(false)
             }
         })
         .await;
-        waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))?;
-    }
-    Ok(())
+    waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))
 }

@@ -25,7 +25,7 @@ mod sql;
 mod wait;
 mod workload;
 
-pub use content::{TableContent, assert_same, table_content, wait_until_same};
+pub use content::{TableContent, assert_same, table_content, wait_until_content, wait_until_same};
 pub use daemon::{Daemon, Exit, PipelineFolder, binary, run_to_end};
 pub use failure::{Failure, Outcome};
 pub use instance::{Instance, tls_folder};

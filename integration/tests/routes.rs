@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cdc_integration::{
     Daemon, Failure, LakeTable, Outcome, PipelineFolder, Server, ServerKind, TableContent,
-    assert_same, table_content, wait_until,
+    table_content, wait_until, wait_until_content,
 };
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -43,20 +43,10 @@ async fn together(
 }
 
 async fn wait_until_merged(expected: &TableContent, folder: &std::path::Path) -> Outcome {
-    let mut difference = Failure::new("nothing was read");
-    let waited = wait_until("the merged table", DEADLINE, async || {
-        let actual =
-            LakeTable::read(folder)?.current(&expected.key)?.with_columns(&expected.columns);
-        match assert_same("merged", expected, &actual) {
-            Ok(()) => Ok(true),
-            Err(found) => {
-                difference = found;
-                Ok(false)
-            }
-        }
+    wait_until_content("the merged table", expected, DEADLINE, async || {
+        Ok(LakeTable::read(folder)?.current(&expected.key)?.with_columns(&expected.columns))
     })
-    .await;
-    waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

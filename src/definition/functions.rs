@@ -64,9 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>, path: &str, entry: &Entry, folder: &
         let Part::Macro(index) = fault.part else { continue };
         let Some((path, item)) = places.get(index) else { continue };
         let Value::Scalar(scalar) = &item.value else { continue };
-        let first = reader.place(item, scalar, fault.offset);
-        let last = reader.place(item, scalar, fault.offset + fault.len.saturating_sub(1));
-        let at = first.start..last.end.max(first.end);
+        let at = reader.span(item, scalar, fault.offset..fault.offset + fault.len);
         reader.fault(Fault::new(path, fault.message).at(at).maybe_hint(fault.hint));
     }
     functions
@@ -186,11 +184,7 @@ fn reader_fault(reader: &mut Reader<'_>, path: &str, entries: &[Entry], fault: R
         return;
     };
     let at = match (&entry.value.value, fault.at) {
-        (Value::Scalar(scalar), Some(at)) => {
-            let first = reader.place(&entry.value, scalar, at.start);
-            let last = reader.place(&entry.value, scalar, at.end.saturating_sub(1));
-            first.start..last.end.max(first.end)
-        }
+        (Value::Scalar(scalar), Some(at)) => reader.span(&entry.value, scalar, at),
         _ => reader.value_span(entry),
     };
     reader.fault(new.at(at));

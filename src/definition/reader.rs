@@ -191,6 +191,14 @@ impl<'a> Reader<'a> {
         if offset < places.len() { places.swap_remove(offset) } else { self.whole(node) }
     }
 
+    /// These bytes of a scalar's text, at least the first of them, as a place in the file.
+    pub(super) fn span(&self, node: &Node, scalar: &Scalar, at: Range<usize>) -> Range<usize> {
+        let places = self.places(node, scalar);
+        let place = |offset: usize| places.get(offset).cloned().unwrap_or_else(|| self.whole(node));
+        let (first, last) = (place(at.start), place(at.end.saturating_sub(1).max(at.start)));
+        first.start..last.end.max(first.end)
+    }
+
     /// Where each byte of a scalar's text, and its end, stands in the file.
     pub(super) fn places(&self, node: &Node, scalar: &Scalar) -> Vec<Range<usize>> {
         let span = node.anchored_at.clone().unwrap_or_else(|| node.span.clone());

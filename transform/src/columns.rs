@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, PrimitiveArray, StringArray,
     cast::AsArray,
-    types::{Float64Type, Int32Type, Int64Type},
+    types::{ArrowPrimitiveType, Float64Type, Int32Type, Int64Type},
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
@@ -16,7 +16,7 @@ use cdc_api::LogicalType as L;
 
 use crate::{
     eval::Col,
-    node::Env,
+    node::{Env, Node},
     text,
     value::{Reader, Value},
 };
@@ -99,12 +99,16 @@ fn is_valid(array: &dyn Array, row: usize) -> bool {
     array.nulls().is_none_or(|nulls| nulls.is_valid(row))
 }
 
-/// A text of each text, written behind what is there.
-pub(crate) fn written(array: &StringArray, write: impl Fn(&mut Vec<u8>, &str)) -> Option<ArrayRef> {
-    let mut out = Texts::new(array.len(), used(array).len());
+/// A text for each row that is not NULL, written behind what is there; none as soon as one fails.
+fn written(
+    array: &dyn Array,
+    bytes: usize,
+    mut write: impl FnMut(&mut Vec<u8>, usize) -> Option<()>,
+) -> Option<ArrayRef> {
+    let mut out = Texts::new(array.len(), bytes);
     for row in 0..array.len() {
         if is_valid(array, row) {
-            write(&mut out.bytes, array.value(row));
+            write(&mut out.bytes, row)?;
         }
         out.end()?;
     }
@@ -113,23 +117,21 @@ pub(crate) fn written(array: &StringArray, write: impl Fn(&mut Vec<u8>, &str)) -
 
 /// A part of each text; none as soon as one fails.
 pub(crate) fn parts(array: &StringArray, part: impl Fn(&str) -> Option<&str>) -> Option<ArrayRef> {
-    let mut out = Texts::new(array.len(), used(array).len());
-    for row in 0..array.len() {
-        if is_valid(array, row) {
-            out.bytes.extend_from_slice(part(array.value(row))?.as_bytes());
-        }
-        out.end()?;
-    }
-    out.finish(array.nulls().cloned())
+    written(array, used(array).len(), |out, row| {
+        out.extend_from_slice(part(array.value(row))?.as_bytes());
+        Some(())
+    })
 }
 
 /// `UPPER` and `LOWER`.
 pub(crate) fn cased(array: &StringArray, is_upper: bool) -> Option<ArrayRef> {
     let bytes = used(array);
     if !bytes.is_ascii() {
-        return written(array, |out, text| {
+        return written(array, bytes.len(), |out, row| {
+            let text = array.value(row);
             let text = if is_upper { text.to_uppercase() } else { text.to_lowercase() };
             out.extend_from_slice(text.as_bytes());
+            Some(())
         });
     }
     let bytes = if is_upper { bytes.to_ascii_uppercase() } else { bytes.to_ascii_lowercase() };
@@ -198,8 +200,14 @@ impl<'c> Piece<'c> {
     }
 }
 
-/// `||` and `CONCAT`: NULL is the word `null`.
-pub(crate) fn joined(cols: &[Col], types: &[L], rows: usize) -> Option<ArrayRef> {
+/// `||` and `CONCAT` of these arguments.
+pub(crate) fn joining(args: &[Node]) -> Columns {
+    let types: Vec<L> = args.iter().map(|arg| arg.ty.clone()).collect();
+    Columns::total(move |_, cols, rows| joined(cols, &types, rows))
+}
+
+/// All values of a row one after another; NULL is the word `null`.
+fn joined(cols: &[Col], types: &[L], rows: usize) -> Option<ArrayRef> {
     let pieces: Vec<Piece<'_>> =
         cols.iter().zip(types).map(|(col, ty)| Piece::of(col, ty)).collect();
     let mut digits = itoa::Buffer::new();
@@ -232,14 +240,8 @@ pub(crate) fn shown(
 ) -> Option<ArrayRef> {
     let Col::Array(array) = col else { return None };
     let reader = col.reader(ty);
-    let mut out = Texts::new(array.len(), array.len().saturating_mul(24));
-    for row in 0..array.len() {
-        if is_valid(array, row) {
-            write(&mut out.bytes, &reader.get(row))?;
-        }
-        out.end()?;
-    }
-    out.finish(array.nulls().cloned())
+    let bytes = array.len().saturating_mul(24);
+    written(array, bytes, |out, row| write(out, &reader.get(row)))
 }
 
 /// The casts between numbers that lose nothing, of numbers into texts, and of plain texts into integers.
@@ -261,21 +263,10 @@ pub(crate) fn cast(col: &Col, from: &L, to: &L) -> Option<ArrayRef> {
         )),
         (DataType::Utf8, L::Char(_) | L::VarChar(_) | L::String) => Arc::clone(array),
         (DataType::Utf8, L::Int) if *from != L::Variant => {
-            let texts = array.as_string::<i32>();
-            let mut out = Vec::with_capacity(texts.len());
-            for row in 0..texts.len() {
-                let v = if is_valid(texts, row) { plain(texts.value(row))? } else { 0 };
-                out.push(i32::try_from(v).ok()?);
-            }
-            Arc::new(PrimitiveArray::<Int32Type>::new(out.into(), nulls))
+            return integers::<Int32Type>(array.as_string(), |v| i32::try_from(v).ok());
         }
         (DataType::Utf8, L::BigInt) if *from != L::Variant => {
-            let texts = array.as_string::<i32>();
-            let mut out = Vec::with_capacity(texts.len());
-            for row in 0..texts.len() {
-                out.push(if is_valid(texts, row) { plain(texts.value(row))? } else { 0 });
-            }
-            Arc::new(PrimitiveArray::<Int64Type>::new(out.into(), nulls))
+            return integers::<Int64Type>(array.as_string(), Some);
         }
         (DataType::Int32 | DataType::Int64, L::Char(_) | L::VarChar(_) | L::String) => {
             return shown(col, from, |out, value| {
@@ -292,6 +283,19 @@ pub(crate) fn cast(col: &Col, from: &L, to: &L) -> Option<ArrayRef> {
         }
         _ => return None,
     })
+}
+
+/// The integers that plain texts are; none as soon as one is another text or does not fit.
+fn integers<T: ArrowPrimitiveType>(
+    texts: &StringArray,
+    fit: impl Fn(i64) -> Option<T::Native>,
+) -> Option<ArrayRef> {
+    let mut out = Vec::with_capacity(texts.len());
+    for row in 0..texts.len() {
+        let value = if is_valid(texts, row) { plain(texts.value(row))? } else { 0 };
+        out.push(fit(value)?);
+    }
+    Some(Arc::new(PrimitiveArray::<T>::new(out.into(), texts.nulls().cloned())))
 }
 
 /// A whole number of at most 18 digits and a sign.

@@ -177,45 +177,42 @@ impl Rule {
         for (index, function) in macros.iter().enumerate() {
             unknown(&function.body, &names, Part::Macro(index), &mut faults);
         }
-        if let Some(text) = text.projection.as_deref().filter(|text| !text.trim().is_empty()) {
-            match sql::projection(text) {
-                Ok(items) => {
-                    for (item, _) in &items {
-                        if let Item::Expr { expr, .. } = item {
-                            unknown(expr, &names, Part::Projection, &mut faults);
-                        }
-                    }
-                }
-                Err(fault) => faults.push(SqlFault::new(Part::Projection, fault)),
-            }
-        }
-        if let Some(text) = text.filter.as_deref().filter(|text| !text.trim().is_empty()) {
-            match sql::scalar(text) {
-                Ok(expr) => unknown(&expr, &names, Part::Filter, &mut faults),
-                Err(fault) => faults.push(SqlFault::new(Part::Filter, fault)),
+        for found in expressions(text) {
+            match found {
+                Ok((part, expr)) => unknown(&expr, &names, part, &mut faults),
+                Err(fault) => faults.push(fault),
             }
         }
         faults
     }
-}
 
-impl Rule {
     /// What is right but hardly meant whatever the table; a program's warnings hold these too.
     pub fn doubts(text: &RuleText) -> Vec<SqlFault> {
         let mut doubts = Vec::new();
-        let written = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        if let Some(Ok(items)) = written(&text.projection).map(|text| sql::projection(&text)) {
-            for (item, _) in &items {
-                if let Item::Expr { expr, .. } = item {
-                    percents(expr, Part::Projection, &mut doubts);
-                }
-            }
-        }
-        if let Some(Ok(expr)) = written(&text.filter).map(|text| sql::scalar(&text)) {
-            percents(&expr, Part::Filter, &mut doubts);
+        for (part, expr) in expressions(text).into_iter().flatten() {
+            percents(&expr, part, &mut doubts);
         }
         doubts
     }
+}
+
+/// The expressions of a rule's texts, and what is wrong with a text that has none.
+fn expressions(text: &RuleText) -> Vec<Result<(Part, Expr), SqlFault>> {
+    let written = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let mut found = Vec::new();
+    match written(&text.projection).map(|text| sql::projection(&text)) {
+        Some(Ok(items)) => found.extend(items.into_iter().filter_map(|(item, _)| match item {
+            Item::Expr { expr, .. } => Some(Ok((Part::Projection, expr))),
+            _ => None,
+        })),
+        Some(Err(fault)) => found.push(Err(SqlFault::new(Part::Projection, fault))),
+        None => {}
+    }
+    if let Some(text) = written(&text.filter) {
+        let filter = sql::scalar(&text).map(|expr| (Part::Filter, expr));
+        found.push(filter.map_err(|fault| SqlFault::new(Part::Filter, fault)));
+    }
+    found
 }
 
 /// Finds `%` in the patterns of LIKE without ESCAPE.
@@ -240,13 +237,10 @@ fn unknown(expr: &Expr, names: &[&str], part: Part, faults: &mut Vec<SqlFault>) 
             .chain(names.iter().copied());
         if !known.any(|known| known.eq_ignore_ascii_case(name)) {
             let fault = Fault::new(expr.at, format!("there is no function {name}"));
-            let built_in: Vec<&'static str> = crate::function_names().collect();
-            let mut known: Vec<&str> = built_in;
-            known.extend(names);
-            let near = nearest(name, known.into_iter());
+            let built_in = crate::function_names().map(|name| -> &str { name });
             faults.push(SqlFault::new(
                 part,
-                match near {
+                match nearest(name, built_in.chain(names.iter().copied())) {
                     Some(near) => fault.hint(format!("did you mean {near}?")),
                     None => fault.hint("docs/transform.md lists the functions"),
                 },

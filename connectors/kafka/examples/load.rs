@@ -73,33 +73,35 @@ fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Outcome<Vec<i32>> {
     }
 }
 
-/// Of read-committed offsets: the sum of the ends up to which records can be read.
-fn readable(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Outcome<i64> {
-    let mut sum = 0;
-    for &partition in partitions {
-        sum += consumer.fetch_watermarks(topic, partition, Duration::from_secs(10))?.1;
-    }
-    Ok(sum)
+/// Of each partition: the offset up to which committed records can be read.
+fn ends(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Outcome<Vec<i64>> {
+    let end = |&partition: &i32| {
+        Ok(consumer.fetch_watermarks(topic, partition, Duration::from_secs(10))?.1)
+    };
+    partitions.iter().map(end).collect()
 }
 
 fn drained(brokers: &str, topic: &str, records: &str) -> Outcome<()> {
     let (consumer, goal) = (consumer(brokers)?, records.parse::<i64>()?);
     let partitions = partitions_of(&consumer, topic)?;
     let begun = Instant::now();
-    while readable(&consumer, topic, &partitions)? < goal {
+    loop {
+        let seen: i64 = ends(&consumer, topic, &partitions)?.iter().sum();
+        if seen >= goal {
+            return Ok(());
+        }
         if begun.elapsed() > WAIT_MAX {
-            let seen = readable(&consumer, topic, &partitions)?;
             return Err(format!("{seen} of {goal} records came").into());
         }
         std::thread::sleep(STEP);
     }
-    Ok(())
 }
 
-fn assign(consumer: &BaseConsumer, topic: &str, offset: Offset) -> Outcome<()> {
+/// Reads these partitions from their beginning.
+fn assign(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Outcome<()> {
     let mut list = TopicPartitionList::new();
-    for partition in partitions_of(consumer, topic)? {
-        list.add_partition_offset(topic, partition, offset)?;
+    for &partition in partitions {
+        list.add_partition_offset(topic, partition, Offset::Beginning)?;
     }
     Ok(consumer.assign(&list)?)
 }
@@ -115,19 +117,13 @@ struct Recorded {
 fn read_all(brokers: &str, topic: &str) -> Outcome<Recorded> {
     let consumer = consumer(brokers)?;
     let partitions = partitions_of(&consumer, topic)?;
-    let mut ends = Vec::new();
-    for &partition in &partitions {
-        ends.push((
-            partition,
-            consumer.fetch_watermarks(topic, partition, Duration::from_secs(10))?.1,
-        ));
-    }
-    assign(&consumer, topic, Offset::Beginning)?;
+    let ends = ends(&consumer, topic, &partitions)?;
+    assign(&consumer, topic, &partitions)?;
     let mut recorded = Recorded::default();
     let mut quiet_since = Instant::now();
     loop {
         let position = consumer.position()?;
-        let is_read = ends.iter().all(|&(partition, end)| {
+        let is_read = partitions.iter().zip(&ends).all(|(&partition, &end)| {
             let at = position.find_partition(topic, partition).map(|at| at.offset());
             end == 0 || matches!(at, Some(Offset::Offset(at)) if at >= end)
         });
@@ -203,7 +199,7 @@ fn copy(brokers: &str, from: &str, to: &str, properties: &[&str]) -> Outcome<()>
 
 fn latency(brokers: &str, topic: &str, records: &str) -> Outcome<()> {
     let (consumer, goal) = (consumer(brokers)?, records.parse::<usize>()?);
-    assign(&consumer, topic, Offset::Beginning)?;
+    assign(&consumer, topic, &partitions_of(&consumer, topic)?)?;
     println!("ready");
     let mut ages = Vec::with_capacity(goal);
     let mut quiet_since = Instant::now();

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use cdc_integration::{
-    Failure, LakeTable, Outcome, PipelineFolder, Server, assert_same, table_content, wait_until,
+    Failure, LakeTable, Outcome, PipelineFolder, Server, table_content, wait_until,
+    wait_until_content,
 };
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -58,19 +59,10 @@ impl Pipeline {
     pub(crate) async fn check(&self, server: &Server, table: &str) -> Outcome {
         let expected = table_content(server, &self.database, table).await?;
         let name = format!("{}.{table}", self.database);
-        let mut difference = Failure::new("nothing was read");
-        let waited = wait_until(&name, DEADLINE, async || {
-            let actual = self.table(table)?.current(&expected.key)?;
-            match assert_same(&name, &expected, &actual.with_columns(&expected.columns)) {
-                Ok(()) => Ok(true),
-                Err(found) => {
-                    difference = found;
-                    Ok(false)
-                }
-            }
+        wait_until_content(&name, &expected, DEADLINE, async || {
+            Ok(self.table(table)?.current(&expected.key)?.with_columns(&expected.columns))
         })
-        .await;
-        waited.map_err(|waited| Failure::new(format!("{waited}\n{difference}")))
+        .await
     }
 
     /// The columns that the table's newest file has, beside the sink's own.

@@ -97,9 +97,8 @@ pub(super) fn within(length: usize) -> Result<(), String> {
 }
 
 fn concat(args: &[Node], _: Cx) -> Result<Built, Bad> {
-    let types: Vec<L> = args.iter().map(|arg| arg.ty.clone()).collect();
     let built = lenient(L::String, |_, args| Ok(Value::text(joined(args))))?;
-    Ok(built.over(Columns::total(move |_, cols, rows| columns::joined(cols, &types, rows))))
+    Ok(built.over(columns::joining(args)))
 }
 
 /// All values one after another; NULL is the word `null`.
@@ -134,33 +133,27 @@ fn char_length(_: &[Node], _: Cx) -> Result<Built, Bad> {
     Ok(built.over(Columns::total(|_, cols, _| columns::lengths(columns::strings(cols.first())?))))
 }
 
-/// The kernel of `UPPER` and `LOWER` over whole columns.
-fn cased(is_upper: bool) -> Columns {
-    Columns::total(move |_, cols, _| columns::cased(columns::strings(cols.first())?, is_upper))
-}
-
 fn upper(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    let built = strict(L::String, |_, args| {
-        let text = str_of(args, 0);
-        Ok(Value::text(if text.is_ascii() {
-            text.to_ascii_uppercase()
-        } else {
-            text.to_uppercase()
-        }))
-    })?;
-    Ok(built.over(cased(true)))
+    cased(true)
 }
 
 fn lower(_: &[Node], _: Cx) -> Result<Built, Bad> {
-    let built = strict(L::String, |_, args| {
+    cased(false)
+}
+
+fn cased(is_upper: bool) -> Result<Built, Bad> {
+    let built = strict(L::String, move |_, args| {
         let text = str_of(args, 0);
-        Ok(Value::text(if text.is_ascii() {
-            text.to_ascii_lowercase()
-        } else {
-            text.to_lowercase()
+        Ok(Value::text(match (is_upper, text.is_ascii()) {
+            (true, true) => text.to_ascii_uppercase(),
+            (true, false) => text.to_uppercase(),
+            (false, true) => text.to_ascii_lowercase(),
+            (false, false) => text.to_lowercase(),
         }))
     })?;
-    Ok(built.over(cased(false)))
+    Ok(built.over(Columns::total(move |_, cols, _| {
+        columns::cased(columns::strings(cols.first())?, is_upper)
+    })))
 }
 
 /// Takes characters of the second argument (blanks without it) off the ends.

@@ -207,9 +207,7 @@ impl Planner<'_> {
                 };
                 args.push(right);
                 let kernel = Kernel::new(|_, args| Ok(Value::text(crate::functions::joined(args))));
-                let types: Vec<L> = args.iter().map(|arg| arg.ty.clone()).collect();
-                let columns =
-                    Columns::total(move |_, cols, rows| columns::joined(cols, &types, rows));
+                let columns = columns::joining(&args);
                 return Ok(over(call(CONCAT, args, false, L::String, at, kernel), columns));
             }
             Binary::Add => Arith::Add,

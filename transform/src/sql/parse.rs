@@ -34,14 +34,10 @@ pub(crate) fn projection(text: &str) -> Result<Vec<(Item, Span)>, Fault> {
             Item::All
         } else {
             let expr = parser.expr()?;
-            let alias = if parser.accept_word("AS") { Some(parser.name()?) } else { None };
             // AS may be left out behind an expression. Behind a column a comma was rather forgotten.
-            let alias = match alias {
-                None if !matches!(expr.kind, Kind::Column(_)) && parser.at_alias() => {
-                    Some(parser.name()?)
-                }
-                alias => alias,
-            };
+            let is_named = parser.accept_word("AS")
+                || !matches!(expr.kind, Kind::Column(_)) && parser.at_alias();
+            let alias = if is_named { Some(parser.name()?) } else { None };
             Item::Expr { expr, alias }
         };
         items.push((item, start.to(parser.last())));

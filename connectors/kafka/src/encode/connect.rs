@@ -176,11 +176,10 @@ fn default_json(column: &Column, style: Style) -> Option<String> {
 fn column_type(column: &Column, style: Style) -> Type {
     let source = column.source_type.to_ascii_lowercase();
     let words = || words_of(&column.source_type).join(",");
+    if let (LogicalType::Binary(_), Some(length)) = (&column.logical, bits_of(&source)) {
+        return Type::named("bytes", "io.debezium.data.Bits").with("length", length);
+    }
     match &column.logical {
-        LogicalType::Binary(_) if bits_of(&source).is_some() => {
-            let length = bits_of(&source).unwrap_or_default();
-            Type::named("bytes", "io.debezium.data.Bits").with("length", length)
-        }
         LogicalType::Int if source.starts_with("year") => {
             Type::named("int32", "io.debezium.time.Year")
         }
