@@ -44,6 +44,8 @@ pub(crate) struct Undelivered {
     pub(crate) bytes: usize,
 }
 
+/// librdkafka's words for `OPERATION_NOT_ATTEMPTED`.
+const NOT_ATTEMPTED: &str = "Operation not attempted";
 /// Of a key, in a message.
 const KEY_BYTES_SHOWN_MAX: usize = 128;
 
@@ -74,7 +76,8 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as L;
-        if facility == "ADDPARTS" {
+        // A partition that was left out for another's sake says nothing.
+        if facility == "ADDPARTS" && !message.contains(NOT_ATTEMPTED) {
             self.with(|heard| {
                 heard.partition.get_or_insert_with(|| message.to_owned());
             });

@@ -273,10 +273,14 @@ impl Session {
             Some(table) if record.code == Code::MessageSizeTooLarge => {
                 self.too_large(&table, record)
             }
-            _ => failure::of_code(
-                format!("records for topic \"{}\" were not delivered", record.topic),
-                record.code,
-            ),
+            _ => {
+                let message = format!("records for topic \"{}\" were not delivered", record.topic);
+                let waits = self.transactional && record.code == Code::MessageTimedOut;
+                match waits.then(|| self.missing_topic()).flatten() {
+                    Some(words) => failure::because(message, Code::UnknownTopicOrPartition, words),
+                    None => failure::of_code(message, record.code),
+                }
+            }
         }
     }
 
@@ -393,11 +397,29 @@ impl Session {
         };
         match behind.as_ref().unwrap_or(error) {
             KafkaError::Transaction(reason) if reason.txn_requires_abort() => {
-                let words = context.partition_error().unwrap_or_else(|| reason.string());
+                let is_gone = reason.code() == Code::UnknownTopicOrPartition;
+                let missing = || is_gone.then(|| self.missing_topic()).flatten();
+                let words = context.partition_error().or_else(missing);
+                let words = words.unwrap_or_else(|| reason.string());
                 failure::because(message, reason.code(), words)
             }
             error => failure::of(message, error, context),
         }
+    }
+
+    /// The topic that is gone and made a transaction fail: librdkafka names another when that comes first in the broker's
+    /// answer, or was waiting for it. Blocks.
+    fn missing_topic(&self) -> Option<String> {
+        let names: Vec<String> = self.known().keys().cloned().collect();
+        for name in names {
+            match cluster::find(self.producer.client(), &name) {
+                Ok(Some(_)) => {}
+                Ok(None) => return Some(format!("topic \"{name}\" is not there")),
+                // Nobody can be asked.
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// Waits until everything sent is on the brokers. Blocks as long as they do not answer, at most until the records'
