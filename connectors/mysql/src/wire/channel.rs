@@ -72,7 +72,11 @@ impl Channel {
         let stream = connector.connect(name, stream).await.map_err(|error| {
             match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
                 Some(cause) => WireError::Tls(cause.to_string()),
-                None => WireError::Tls(error.to_string()),
+                // A server that goes down in the middle of it comes back.
+                None => WireError::Io(io::Error::new(
+                    error.kind(),
+                    format!("in the TLS handshake: {error}"),
+                )),
             }
         })?;
         Ok(Channel { stream: Stream::Tls(Box::new(stream)), ..self })

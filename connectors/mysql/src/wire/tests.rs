@@ -202,20 +202,37 @@ async fn a_silent_peer_is_taken_for_dead_and_a_closed_one_noticed() {
     assert!(matches!(client.ping().await, Err(WireError::Io(_))));
 }
 
-#[tokio::test]
-async fn tls_that_is_required_and_not_offered_is_an_error() {
+/// What becomes of a connection that needs TLS, with a server of these capabilities (the low bytes) that greets, hears
+/// one packet if it offers TLS, and goes down.
+async fn with_tls_required(capabilities: [u8; 2]) -> WireError {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
         let mut server = Server { stream: listener.accept().await.unwrap().0 };
-        let mut greeting =
-            b"\x0A8.4.3\0\x4D\0\0\0ABCDEFGH\0\xFF\xF7\xFF\x02\0\xFF\xDE\x15".to_vec();
+        let mut greeting = b"\x0A8.4.3\0\x4D\0\0\0ABCDEFGH\0".to_vec();
+        greeting.extend_from_slice(&capabilities);
+        greeting.extend_from_slice(b"\xFF\x02\0\xFF\xDE\x15");
         greeting.extend_from_slice(&[0; 10]);
         greeting.extend_from_slice(b"IJKLMNOPQRST\0mysql_native_password\0");
         server.send(0, &greeting).await;
+        if capabilities[1] & 0x08 != 0 {
+            server.stream.readable().await.unwrap();
+        }
     });
     let mut options = ConnectOptions::new("127.0.0.1", port, "cdc", "secret");
     options.tls.mode = TlsMode::Required;
-    assert!(matches!(Connection::connect(&options).await, Err(WireError::Tls(_))));
+    let error = Connection::connect(&options).await.err().expect("no connection");
     server.await.unwrap();
+    error
+}
+
+#[tokio::test]
+async fn tls_that_is_required_and_not_offered_is_an_error() {
+    assert!(matches!(with_tls_required([0xFF, 0xF7]).await, WireError::Tls(_)));
+}
+
+#[tokio::test]
+async fn a_server_that_goes_down_in_the_handshake_is_met_again() {
+    let error = with_tls_required([0xFF, 0xFF]).await;
+    assert!(matches!(error, WireError::Io(_)) && error.is_transient(), "{error}");
 }
