@@ -173,7 +173,7 @@ impl Daemon {
             }
         })
         .await;
-        waited.map_err(|error| Failure::new(format!("{error}\n{}", self.last_words())))?;
+        waited.map_err(|error| self.explain(&error))?;
         found.ok_or_else(|| Failure::new("a log line that was found is gone"))
     }
 
@@ -220,6 +220,11 @@ impl Daemon {
 
     fn exit(&mut self, code: Option<i32>) -> Exit {
         Exit { code, stdout: self.stdout.all(), stderr: self.stderr.all() }
+    }
+
+    /// A failure, and behind it what the daemon logged last.
+    pub fn explain(&self, failure: &Failure) -> Failure {
+        Failure::new(format!("{failure}\n{}", self.last_words()))
     }
 
     fn last_words(&self) -> String {

@@ -385,7 +385,8 @@ async fn a_server_that_is_killed_under_load_is_met_again() -> Outcome {
             drop(writers.stop().await);
             server.restart(&["--sync-binlog=1"]).await?;
         }
-        same(&server, &folder, &database, &["w0", "w1"]).await?;
+        let compared = same(&server, &folder, &database, &["w0", "w1"]).await;
+        compared.map_err(|error| daemon.explain(&error))?;
         daemon.stop(DEADLINE).await?.expect_code(0)?;
     }
     Ok(())

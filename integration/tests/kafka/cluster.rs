@@ -10,7 +10,7 @@ use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     config::FromClientConfig,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode as Code},
     message::Headers,
 };
 use tokio::sync::OnceCell;
@@ -128,9 +128,11 @@ fn read_to_end(config: &ClientConfig, topic: &str) -> Outcome<Vec<Record>> {
     }
     consumer.assign(&places)?;
     let mut records: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
+    let mut answered = Instant::now();
     while !open.is_empty() {
         match consumer.poll(ANSWER) {
             Some(Ok(message)) => {
+                answered = Instant::now();
                 let Some(end) = open.get(&message.partition()).copied() else { continue };
                 if message.offset() + 1 >= end {
                     open.remove(&message.partition());
@@ -152,6 +154,10 @@ fn read_to_end(config: &ClientConfig, topic: &str) -> Outcome<Vec<Record>> {
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 open.remove(&partition);
             }
+            // The client comes back to a broker that went away by itself.
+            Some(Err(KafkaError::MessageConsumption(
+                Code::AllBrokersDown | Code::BrokerTransportFailure,
+            ))) if answered.elapsed() < ANSWER => {}
             Some(Err(error)) => return Err(error.into()),
             None => return Err(Failure::new(format!("topic {topic} has no end"))),
         }
