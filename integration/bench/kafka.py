@@ -66,7 +66,7 @@ class KafkaBench:
         begun = []
         for _ in range(self.runs):
             for guarantee in ("at-least-once", "exactly-once"):
-                begun.append((guarantee, *self.pipeline("bench.backlog", guarantee, "3s")))
+                begun.append((guarantee, *self.pipeline("bench.backlog", guarantee, "1s")))
         database.sql("CREATE TABLE bench.backlog LIKE bench.orders")
         for _, file, _ in begun:
             first = self.bench.start(file)

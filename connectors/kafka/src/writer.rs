@@ -19,8 +19,8 @@ use crate::{
     session::Session,
 };
 
-/// A chunk has about this much Arrow memory: its JSON is two to four times that.
-const CHUNK_BYTES: usize = 512 << 10;
+/// A chunk has about this much Arrow memory: its JSON is two to eight times that.
+const CHUNK_BYTES: usize = 256 << 10;
 const CHUNK_ROWS_MAX: usize = 4096;
 
 /// The one writer of a run.
