@@ -30,7 +30,7 @@ use crate::{
 
 /// What librdkafka may hold, unless the file says otherwise. What it holds beside the bytes of records is as much again; with
 /// 32 MiB a drain took 60 MiB more memory and was no faster.
-const QUEUE_KBYTES: &str = "8192";
+const QUEUE_KBYTES: usize = 8192;
 const QUEUE_MESSAGES: &str = "500000";
 /// How long a record waits for others, unless the file says otherwise. Behind a busy broker batches grow by themselves.
 const LINGER_MS: &str = "1";
@@ -106,7 +106,10 @@ impl Session {
                 config.set(name, value);
             }
         };
-        default("queue.buffering.max.kbytes", QUEUE_KBYTES);
+        // A record that the queue could never hold would be tried for ever.
+        let record_kbytes = settings.properties.number("message.max.bytes").unwrap_or(0) / 1024;
+        let queue_kbytes = QUEUE_KBYTES.max(record_kbytes.saturating_mul(2));
+        default("queue.buffering.max.kbytes", &queue_kbytes.to_string());
         default("queue.buffering.max.messages", QUEUE_MESSAGES);
         default("linger.ms", LINGER_MS);
         let asked = settings.properties.number("batch.size").unwrap_or(BATCH_BYTES);

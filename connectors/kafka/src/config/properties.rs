@@ -39,6 +39,9 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "ssl.enabled.protocols",
 ];
 
+/// The largest record, in bytes, unless the file says otherwise: librdkafka's own `message.max.bytes`.
+const RECORD_BYTES_MAX: usize = 1_000_000;
+
 /// What the sink sets itself, and the option that a user means.
 const OURS: [(&str, &str); 6] = [
     ("transactional.id", "set sink.transactional-id-prefix; the pipeline's UUID follows it"),
@@ -149,6 +152,17 @@ impl Properties {
                 let key = self.keys.get(name).unwrap_or(name);
                 faults.push(OptionFault::new(key, shorten(&error.to_string(), value, name)));
             }
+        }
+        // A record that the queue could never hold would be tried for ever.
+        let record = self.number("message.max.bytes").unwrap_or(RECORD_BYTES_MAX);
+        if let Some(queue) = self.number("queue.buffering.max.kbytes")
+            && queue.saturating_mul(1024) <= record
+        {
+            let key = self.keys.get("queue.buffering.max.kbytes").map_or("", String::as_str);
+            faults.push(
+                OptionFault::new(key, "is too small for the largest record")
+                    .hint("make it more than properties.max.request.size, or leave it out"),
+            );
         }
         // Files that are named must be readable, mechanisms must fit the protocol: a client that is never used tells.
         if faults.len() == before
@@ -264,6 +278,7 @@ fn shorten(message: &str, value: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::spec::SPEC;
 
     #[test]
     fn jaas_lines_are_read() {
@@ -274,5 +289,34 @@ mod tests {
             Some(("a".into(), "b".into()))
         );
         assert_eq!(login_of("module required;"), None);
+    }
+
+    fn faults_of(properties: &[(&str, &str)]) -> Vec<OptionFault> {
+        let values = properties
+            .iter()
+            .map(|(name, value)| (format!("properties.{name}"), (*value).to_owned()))
+            .collect();
+        let mut faults = Vec::new();
+        let read = Properties::read(&Options::new(&SPEC, values), &mut faults);
+        read.check(&mut faults);
+        faults
+    }
+
+    #[test]
+    fn the_queue_must_have_room_for_the_largest_record() {
+        for (properties, key) in [
+            (&[("buffer.memory", "1000000")][..], Some("properties.buffer.memory")),
+            (
+                &[("queue.buffering.max.kbytes", "4096"), ("max.request.size", "8000000")],
+                Some("properties.queue.buffering.max.kbytes"),
+            ),
+            (&[("buffer.memory", "33554432"), ("max.request.size", "8000000")], None),
+            (&[("max.request.size", "64000000")], None),
+            (&[("buffer.memory", "1048576")], None),
+        ] {
+            let keys: Vec<String> =
+                faults_of(properties).into_iter().map(|fault| fault.key).collect();
+            assert_eq!(keys, key.into_iter().collect::<Vec<_>>(), "{properties:?}");
+        }
     }
 }
