@@ -107,7 +107,7 @@ impl Session {
             }
         };
         // A record that the queue could never hold would be tried for ever.
-        let record_kbytes = settings.properties.number("message.max.bytes").unwrap_or(0) / 1024;
+        let record_kbytes = settings.properties.record_bytes_max() / 1024;
         let queue_kbytes = QUEUE_KBYTES.max(record_kbytes.saturating_mul(2));
         default("queue.buffering.max.kbytes", &queue_kbytes.to_string());
         default("queue.buffering.max.messages", QUEUE_MESSAGES);

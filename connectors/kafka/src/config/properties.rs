@@ -154,9 +154,8 @@ impl Properties {
             }
         }
         // A record that the queue could never hold would be tried for ever.
-        let record = self.number("message.max.bytes").unwrap_or(RECORD_BYTES_MAX);
         if let Some(queue) = self.number("queue.buffering.max.kbytes")
-            && queue.saturating_mul(1024) <= record
+            && queue.saturating_mul(1024) <= self.record_bytes_max()
         {
             let key = self.keys.get("queue.buffering.max.kbytes").map_or("", String::as_str);
             faults.push(
@@ -222,6 +221,11 @@ impl Properties {
     /// A number that the file sets, by librdkafka's name.
     pub(crate) fn number(&self, name: &str) -> Option<usize> {
         self.values.get(name)?.parse().ok()
+    }
+
+    /// The largest record that the producer takes, in bytes.
+    pub(crate) fn record_bytes_max(&self) -> usize {
+        self.number("message.max.bytes").unwrap_or(RECORD_BYTES_MAX)
     }
 
     /// Where to begin, sorted, for the checkpoint's fingerprint and for messages.
