@@ -123,6 +123,7 @@ class KafkaBench:
             reader = self.side("latency", topic, self.timed_rows)
             if (line := reader.stdout.readline().strip()) != "ready":
                 sys.exit(f"the consumer: {line}")
+            database.settle()
             self.bench.write_timed()
             text = reader.communicate()[0].strip()
             if reader.returncode != 0:

@@ -89,10 +89,6 @@ fn transformed(text: &mut String, program: &cdc_transform::Program) {
     for line in program.explain().lines() {
         let _ = writeln!(text, "    {line}");
     }
-    let key: Vec<&str> = program.schema().primary_key_names().collect();
-    if !key.is_empty() {
-        let _ = writeln!(text, "    primary key ({})", key.join(", "));
-    }
 }
 
 fn describe(text: &mut String, table: &TablePlan, sinks: &BTreeMap<TableId, Vec<TableId>>) {

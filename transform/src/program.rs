@@ -14,7 +14,7 @@ use crate::{
     Context, SqlFault,
     eval::{Event, RowFault, Rows, booleans, eval, first_null},
     node::{Env, Node, Op},
-    text, types,
+    plan, text, types,
     value::{Moment, Reader},
 };
 
@@ -122,6 +122,21 @@ impl Program {
             };
             let _ = writeln!(out, "{} {}{null}: {what}", column.name, column.logical);
         }
+        let names = |at: &[usize]| {
+            let names = at.iter().filter_map(|at| self.schema.columns().get(*at));
+            names.map(|column| &*column.name).collect::<Vec<_>>().join(", ")
+        };
+        let schema = &self.schema;
+        for (what, at) in
+            [("primary key", schema.primary_key()), ("partition keys", schema.partition_keys())]
+        {
+            if !at.is_empty() {
+                let _ = writeln!(out, "{what} ({})", names(at));
+            }
+        }
+        for (name, value) in schema.options() {
+            let _ = writeln!(out, "option {name}: {value}");
+        }
         if self.soft_delete {
             out.push_str("then: deletions become insertions (SOFT_DELETE)\n");
         }
@@ -140,7 +155,11 @@ impl Program {
             Op::Column(at) => {
                 self.source.columns().get(*at).map_or("?", |column| &column.name).to_owned()
             }
-            Op::Meta(meta) => format!("{meta:?}"),
+            Op::Meta(meta) => plan::BUILT_IN
+                .iter()
+                .find(|(_, known)| known == meta)
+                .map_or("op_ts", |(name, _)| name)
+                .to_owned(),
             Op::And(a, b) => format!("({} AND {})", self.shown(a), self.shown(b)),
             Op::Or(a, b) => format!("({} OR {})", self.shown(a), self.shown(b)),
             Op::Case(whens, otherwise) => {

@@ -16,9 +16,9 @@ use criterion::{
 };
 use flate2::read::GzDecoder;
 
-/// As the daemon has it: buffers of many sizes come and go with each frame.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+/// As the daemon's `main` sets it: buffers of many sizes come and go with each frame.
+#[cfg(target_env = "gnu")]
+const BLOCK_BYTES_KEPT_MAX: libc::c_int = 4 << 20;
 
 /// As the reader cuts frames.
 const FRAME_BYTES: u64 = 256 << 10;
@@ -157,6 +157,12 @@ impl Measurement for CpuTime {
 }
 
 fn decoder(criterion: &mut Criterion<CpuTime>) {
+    // SAFETY: no other thread is there yet, and the calls only set numbers.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCK_BYTES_KEPT_MAX);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, BLOCK_BYTES_KEPT_MAX);
+    }
     let recordings: [(&str, &str, &[u8], TableMeta); 4] = [
         (
             "orders, bulk",
