@@ -72,6 +72,13 @@ struct Brought {
     failure: Option<Error>,
 }
 
+/// News of tables that came while sink tables change: what they mean depends on what becomes of that change.
+#[derive(Debug)]
+enum Deferred {
+    Resumed(Arc<TableSchema>),
+    Changed(Vec<SchemaChange>),
+}
+
 /// What the loop knows between two events.
 struct Turn {
     /// The last event left the source at a transaction boundary.
@@ -80,8 +87,17 @@ struct Turn {
     dirty: bool,
     /// The source said that nothing follows.
     ended: bool,
+    /// Nothing is read while it waits.
+    deferred: Option<Deferred>,
     barrier_due: Instant,
     status_due: Instant,
+}
+
+impl Turn {
+    /// What was read so far is what a checkpoint would keep.
+    fn may_cut(&self) -> bool {
+        self.at_boundary && self.deferred.is_none()
+    }
 }
 
 /// Numbers reach the display at most this often.
@@ -96,13 +112,14 @@ impl Ingest {
             at_boundary: true,
             dirty: false,
             ended: false,
+            deferred: None,
             barrier_due: now + self.policy.interval,
             status_due: now,
         };
         loop {
             let draining = self.shutdown.is_requested();
             let finishing = turn.ended || (draining && turn.at_boundary);
-            if turn.at_boundary && self.pause.may_cut() && !self.checkpoints.in_flight() {
+            if turn.may_cut() && self.pause.may_cut() && !self.checkpoints.in_flight() {
                 if finishing && !turn.dirty {
                     break;
                 }
@@ -123,8 +140,8 @@ impl Ingest {
     /// Waits for whatever comes first.
     async fn step(&mut self, turn: &mut Turn, finishing: bool, draining: bool) -> Result<()> {
         let barrier_may_come =
-            turn.dirty && turn.at_boundary && self.pause.may_cut() && !self.checkpoints.in_flight();
-        let may_read = !finishing && self.pause.may_read();
+            turn.dirty && turn.may_cut() && self.pause.may_cut() && !self.checkpoints.in_flight();
+        let may_read = !finishing && turn.deferred.is_none() && self.pause.may_read();
         let barrier_due = tokio::time::Instant::from_std(turn.barrier_due);
         let status_due =
             tokio::time::Instant::from_std(turn.status_due.max(Instant::now() + STATUS_EVERY));
@@ -158,8 +175,12 @@ impl Ingest {
                 turn.at_boundary = frame.boundary;
                 self.pass(frame).await?;
             }
-            SourceEvent::Resumed(schema) => self.resumed(&schema, turn).await?,
-            SourceEvent::Schema(changes) => self.change_tables(&changes, turn).await?,
+            SourceEvent::Resumed(schema) => {
+                self.news(Deferred::Resumed(schema), turn).await?;
+            }
+            SourceEvent::Schema(changes) => {
+                self.news(Deferred::Changed(changes), turn).await?;
+            }
             SourceEvent::Quarantined(table) => self.quarantined(&table)?,
             SourceEvent::Advanced => {}
             SourceEvent::End => turn.ended = true,
@@ -260,6 +281,18 @@ impl Ingest {
         }
     }
 
+    /// Tables changed or go on; while sink tables change, that waits.
+    async fn news(&mut self, news: Deferred, turn: &mut Turn) -> Result<()> {
+        if !self.pause.is_open() {
+            turn.deferred = Some(news);
+            return Ok(());
+        }
+        match news {
+            Deferred::Resumed(schema) => self.resumed(&schema, turn).await,
+            Deferred::Changed(changes) => self.change_tables(&changes, turn).await,
+        }
+    }
+
     /// A table goes on as it was.
     async fn resumed(&mut self, schema: &Arc<TableSchema>, turn: &mut Turn) -> Result<()> {
         let resumed =
@@ -314,10 +347,14 @@ impl Ingest {
         self.follow(next, turn).await
     }
 
-    /// A set of changes that waited may begin.
+    /// What waited may begin.
     async fn resume(&mut self, turn: &mut Turn) -> Result<()> {
         let next = self.pause.resume(self.checkpoints.has_room());
-        self.follow(next, turn).await
+        self.follow(next, turn).await?;
+        match turn.deferred.take() {
+            Some(news) => self.news(news, turn).await,
+            None => Ok(()),
+        }
     }
 
     async fn follow(&mut self, next: Next<SinkChange>, turn: &mut Turn) -> Result<()> {
@@ -342,7 +379,6 @@ impl Ingest {
     ) -> Result<()> {
         for (change, outcome) in applied {
             let table = change.change.table();
-            // Of this change, not of one that came in the meantime and waits.
             let mut schema = change.change.after().cloned();
             match outcome {
                 Ok(Applied::Done) => {
@@ -367,7 +403,15 @@ impl Ingest {
             }
         }
         for batch in self.pause.applied() {
-            self.writers.write(batch).await?;
+            let table = batch.schema.id().clone();
+            match self.registry.fitted(batch) {
+                Ok(batch) => self.writers.write(batch).await?,
+                Err(error) => {
+                    for source in self.registry.feeders(&table) {
+                        self.stop_one(source, &error);
+                    }
+                }
+            }
         }
         self.status.update(|status| status.held_bytes = 0);
         self.resume(turn).await
@@ -448,3 +492,6 @@ impl Ingest {
         turn.status_due = Instant::now() + STATUS_EVERY;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,11 @@ impl<C: Clone, R> Pause<C, R> {
         None
     }
 
+    /// Whether a change may be worked out: none is under way, none waits.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open) && self.waiting.is_none()
+    }
+
     /// Whether the source may be read.
     pub(crate) fn may_read(&self) -> bool {
         self.waiting.is_none() && self.held_bytes <= self.held_bytes_max
@@ -163,7 +168,7 @@ impl<C: Clone, R> Pause<C, R> {
 
     /// Whether a barrier of the interval may be cut: nothing is held behind it.
     pub(crate) fn may_cut(&self) -> bool {
-        (matches!(self.state, State::Open) && self.waiting.is_none()) || self.cuts_while_holding()
+        self.is_open() || self.cuts_while_holding()
     }
 
     /// Bytes of the rows that are held.

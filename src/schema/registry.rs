@@ -505,6 +505,19 @@ impl Registry {
         Ok(())
     }
 
+    /// Rows that were routed ahead of a change, which the sink may have refused, as the sink's table takes them now.
+    ///
+    /// # Errors
+    /// `Data` for a value that does not fit.
+    pub(crate) fn fitted(&self, batch: ChangeBatch) -> Result<ChangeBatch> {
+        let schema = &self.sink(batch.schema.id())?.schema;
+        if same_rows(schema, &batch.schema) {
+            return Ok(batch);
+        }
+        let rows = Coercion::plan(&batch.schema, schema)?.apply(&batch, schema)?;
+        Ok(ChangeBatch { schema: Arc::clone(schema), rows, ..batch })
+    }
+
     fn settle_feeders(&mut self, sink: &TableId) -> Result<()> {
         self.feeders(sink).iter().try_for_each(|id| self.settle(id))
     }
