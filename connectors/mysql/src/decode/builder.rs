@@ -19,16 +19,17 @@ pub(crate) use var::Var;
 
 use super::error::Fault;
 
-/// Takes a vector's content and leaves room for as much again: batches of one table are much alike, and vectors that grow step by step
-/// cost copies and fresh pages. Rows that never come cost address space only.
-fn take_leaving_room<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = Vec::with_capacity(values.len() + values.len() / 8);
-    std::mem::replace(values, room)
+/// Takes a vector's content and leaves room for as much again, or as much as `before`: batches of one table are much alike, and
+/// vectors that grow step by step cost copies and fresh pages. Rows that never come cost address space only.
+fn take_leaving_room<T>(values: &mut Vec<T>, before: &mut usize) -> Vec<T> {
+    let expected = values.len().max(*before);
+    *before = values.len();
+    std::mem::replace(values, Vec::with_capacity(expected + expected / 8))
 }
 
 /// As [`take_leaving_room`], for offsets, which begin with 0.
-fn take_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let taken = take_leaving_room(offsets);
+fn take_offsets(offsets: &mut Vec<i32>, before: &mut usize) -> OffsetBuffer<i32> {
+    let taken = take_leaving_room(offsets, before);
     offsets.push(0);
     OffsetBuffer::new(ScalarBuffer::from(taken))
 }
@@ -69,15 +70,22 @@ impl Nulls {
 pub(crate) struct Fixed<T> {
     values: Vec<T>,
     nulls: Nulls,
+    /// Values of the batch before.
+    before: usize,
 }
 
 impl<T: Copy + Default> Fixed<T> {
     fn new(capacity: usize) -> Self {
-        Fixed { values: Vec::with_capacity(capacity), nulls: Nulls::default() }
+        Fixed { values: Vec::with_capacity(capacity), nulls: Nulls::default(), before: 0 }
     }
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         self.values.push(value);
+    }
+    /// Appends values of which none is null.
+    #[inline(always)]
+    pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
+        self.values.extend(values);
     }
     /// Appends so many values, to be overwritten.
     #[inline(always)]
@@ -113,7 +121,7 @@ impl<T: Copy + Default> Fixed<T> {
         T: arrow_buffer::ArrowNativeType,
     {
         let nulls = self.nulls.finish(self.values.len());
-        let values = ScalarBuffer::from(take_leaving_room(&mut self.values));
+        let values = ScalarBuffer::from(take_leaving_room(&mut self.values, &mut self.before));
         Arc::new(PrimitiveArray::<A>::new(values, nulls).with_data_type(ty.clone()))
     }
 }
@@ -156,13 +164,15 @@ pub(crate) struct Lists<T> {
     pub(crate) items: T,
     offsets: Vec<i32>,
     nulls: Nulls,
+    /// Offsets of the batch before.
+    before: usize,
 }
 
 impl<T> Lists<T> {
     fn new(items: T, capacity: usize) -> Self {
         let mut offsets = Vec::with_capacity(capacity + 1);
         offsets.push(0);
-        Lists { items, offsets, nulls: Nulls::default() }
+        Lists { items, offsets, nulls: Nulls::default(), before: 0 }
     }
     fn end(&mut self, items: usize) -> Result<(), Fault> {
         let end = i32::try_from(items)
@@ -189,7 +199,7 @@ impl<T> Lists<T> {
             other => Arc::new(Field::new("item", other.clone(), true)),
         };
         let nulls = self.nulls.finish(self.offsets.len() - 1);
-        let offsets = take_offsets(&mut self.offsets);
+        let offsets = take_offsets(&mut self.offsets, &mut self.before);
         Ok(Arc::new(ListArray::try_new(field, offsets, items, nulls)?))
     }
 }

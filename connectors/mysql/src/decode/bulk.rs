@@ -64,8 +64,6 @@ fn append_columns(
     taken: Taken,
 ) -> Result<(), Fault> {
     let images = images.get(..taken.1).unwrap_or_default();
-    // A bit for each.
-    let rows = u64::MAX >> (ROWS_MAX - taken.0.clamp(1, ROWS_MAX));
     let codecs = plan.codecs.iter().zip(&shape.places);
     for (at, ((step, column), (codec, &(run, distance)))) in
         plan.steps.iter().zip(columns).zip(codecs).enumerate()
@@ -74,7 +72,7 @@ fn append_columns(
         let Some(run) = runs.next() else { return Err(Fault::wrong_builder()) };
         let begins = run.begins.get(..taken.0).unwrap_or_default();
         let ends = runs.next().and_then(|next| next.begins.get(..taken.0)).unwrap_or_default();
-        let nulls = if codec.stores_null { !run.valid & rows } else { 0 };
+        let nulls = if codec.stores_null { run.nulls } else { 0 };
         let cells = Cells { images, begins, ends, distance, nulls };
         if !cells.append_plain(step, column, rows_before)? {
             column.builder.truncate(rows_before);

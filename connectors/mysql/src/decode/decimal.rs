@@ -381,6 +381,22 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn many_are_as_one(word: u64, precision in 1u8..=18, scale in 0u8..=18) {
+            let layout = Layout::new(precision, scale.min(precision));
+            let Some(short) = layout.short() else { return Ok(()) };
+            let many = short.many();
+            let packed = word >> (64 - 8 * short.bytes());
+            let (one, (value, flags)) = match short.groups {
+                0 => (short.unscaled::<0>(packed), many.flagged::<0>(word)),
+                1 => (short.unscaled::<1>(packed), many.flagged::<1>(word)),
+                _ => (short.unscaled::<2>(packed), many.flagged::<2>(word)),
+            };
+            prop_assert_eq!(one, (flags & many.flags == 0).then_some(value));
+        }
+    }
+
     #[test]
     fn text_is_canonical() {
         let check = |text: &str, expected: &str| {

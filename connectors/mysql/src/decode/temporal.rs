@@ -398,6 +398,10 @@ mod tests {
                 let expected = civil.micros().unwrap();
                 assert_eq!(plain_datetime(stored, 3), expected, "{year}-{month}-{day}");
                 assert_eq!(plain_datetime(stored ^ 1 << 63, 3), None);
+                let date = (year << 9 | month << 5 | day) as u32;
+                let (days, flags) = date_flagged(date);
+                let days = (flags & DATE_FLAGS == 0).then_some(days);
+                assert_eq!(days, Civil::of_packed_date(date).days(), "{year}-{month}-{day}");
             }
         }
         let plain = |time| plain_datetime(packed(2024, 2, 29, time), 0);
@@ -435,6 +439,21 @@ mod tests {
         assert_eq!(print(3_020_399_000_000, 0), "838:59:59");
         assert_eq!(print(-3_723_500_000, 3), "-01:02:03.500");
         assert_eq!(print(0, 6), "00:00:00.000000");
+    }
+
+    #[test]
+    fn each_part_of_a_time_is_held_against_its_limit() {
+        let date = 0x80_0000_0000u64 | ((2024 * 13 + 2) << 5 | 29) << 17;
+        for time in 0..1u64 << 17 {
+            for (fraction, bytes) in [(0, 0), (98, 1), (9_999, 2), (10_000, 2), (1 << 24, 3)] {
+                let fraction = if fraction == 1 << 24 { time % (1 << 24) } else { fraction };
+                let packed = (date | time) << (8 * bytes) | fraction;
+                let micro = fraction_micros(fraction, bytes);
+                let civil = micro.and_then(|micro| Civil::of_packed(date | time, micro));
+                let expected = civil.and_then(|civil| civil.micros()).ok().flatten();
+                assert_eq!(plain_datetime(packed, bytes as u8), expected, "{time:#x} {fraction}");
+            }
+        }
     }
 
     proptest! {

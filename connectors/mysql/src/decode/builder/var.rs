@@ -13,13 +13,15 @@ pub(crate) struct Var {
     values: Vec<u8>,
     pub(super) offsets: Vec<i32>,
     nulls: Nulls,
+    /// Bytes and offsets of the batch before.
+    before: (usize, usize),
 }
 
 impl Var {
     pub(super) fn new(capacity: usize) -> Self {
         let mut offsets = Vec::with_capacity(capacity + 1);
         offsets.push(0);
-        Var { values: Vec::new(), offsets, nulls: Nulls::default() }
+        Var { values: Vec::new(), offsets, nulls: Nulls::default(), before: (0, 0) }
     }
     /// Appends a whole value.
     #[inline]
@@ -108,8 +110,8 @@ impl Var {
     }
     pub(super) fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
         let nulls = self.nulls.finish(self.rows());
-        let values = Buffer::from_vec(take_leaving_room(&mut self.values));
-        (take_offsets(&mut self.offsets), values, nulls)
+        let values = Buffer::from_vec(take_leaving_room(&mut self.values, &mut self.before.0));
+        (take_offsets(&mut self.offsets, &mut self.before.1), values, nulls)
     }
 }
 

@@ -176,16 +176,6 @@ impl Cells<'_> {
         })
     }
 
-    /// Numbers of a width that is a constant.
-    #[inline(always)]
-    fn numbers<const N: usize, T: Copy + Default>(
-        &self,
-        fixed: &mut Fixed<T>,
-        of: impl Fn([u8; N]) -> T,
-    ) -> bool {
-        self.values(fixed, 0, |bytes| (of(bytes), 0))
-    }
-
     /// What begins at the column's first possible place: cells are as far into it as their runs into the images.
     #[inline(always)]
     fn shifted(&self) -> &[u8] {
@@ -196,6 +186,21 @@ impl Cells<'_> {
     #[inline(always)]
     fn are_whole(&self, bytes: usize) -> bool {
         self.begins.last().is_some_and(|&last| last as usize + bytes <= self.shifted().len())
+    }
+
+    /// Numbers of a width that is a constant.
+    #[inline(never)]
+    fn numbers<const N: usize, T: Copy + Default>(
+        &self,
+        fixed: &mut Fixed<T>,
+        of: impl Fn([u8; N]) -> T,
+    ) -> bool {
+        let images = self.shifted();
+        fixed.extend(self.begins.iter().map(|&begin| {
+            let at = begin as usize;
+            of(*images.get(at..at + N).and_then(<[u8]>::first_chunk).unwrap_or(&[0; N]))
+        }));
+        self.are_whole(N)
     }
 
     /// Values of a width that is a constant, each with flags; false when one of them has one of `flags`. A function of its

@@ -19,6 +19,8 @@ pub(crate) struct Shape {
     null_bytes: usize,
     /// The null bits that no row may have; rows that have one all the same are decoded one by one.
     required: Vec<u64>,
+    /// Those that it may have.
+    nullable: Vec<u64>,
     /// Bytes of constant length behind the last run.
     tail_bytes: usize,
     /// No image is shorter.
@@ -50,6 +52,7 @@ impl Shape {
             places: Vec::with_capacity(steps.len()),
             null_bytes,
             required: vec![0; null_bytes.div_ceil(8)],
+            nullable: vec![0; null_bytes.div_ceil(8)],
             tail_bytes: 0,
             image_bytes_min: null_bytes,
         };
@@ -57,9 +60,8 @@ impl Shape {
         for (at, (step, codec)) in steps.iter().zip(codecs).enumerate() {
             shape.places.push((u32::try_from(shape.runs.len()).ok()?, fixed_bytes));
             let bit = 1 << (at % 64);
-            if !codec.stores_null {
-                *shape.required.get_mut(at / 64)? |= bit;
-            }
+            let bits = if codec.stores_null { &mut shape.nullable } else { &mut shape.required };
+            *bits.get_mut(at / 64)? |= bit;
             let (length_mask, last_bytes) = match step.stored_bytes() {
                 Ok(bytes) if !codec.stores_null => {
                     fixed_bytes += bytes;
@@ -92,10 +94,10 @@ pub(in crate::decode) struct Found {
     pub(super) nulled_before: Vec<(usize, u64)>,
 }
 
-/// Where a run begins in each row, which is where the one before it ends, and in which rows its last cell is not null.
+/// Where a run begins in each row, which is where the one before it ends, and in which rows its last cell is null.
 #[derive(Debug, Clone)]
 pub(super) struct RunFound {
-    pub(super) valid: u64,
+    pub(super) nulls: u64,
     pub(super) begins: [u32; ROWS_MAX],
 }
 
@@ -116,7 +118,7 @@ impl Found {
         // One run more: the cells behind the last.
         let runs = shape.runs.len() + 1;
         if self.runs.len() < runs {
-            self.runs.resize(runs, RunFound { valid: 0, begins: [0; ROWS_MAX] });
+            self.runs.resize(runs, RunFound { nulls: 0, begins: [0; ROWS_MAX] });
         }
         let taken = if shape.required.len() <= 1 {
             self.walk_rows::<true>(shape, images.bytes, images.at)
@@ -136,18 +138,20 @@ impl Found {
     ) -> Option<Taken> {
         let (found, last) = self.runs.split_at_mut_checked(shape.runs.len())?;
         let last = last.first_mut()?;
-        found.iter_mut().for_each(|run| run.valid = 0);
+        found.iter_mut().for_each(|run| run.nulls = 0);
         let mut bitmap = [0; BITMAP_WORDS];
         let mut start = at;
         for row in 0..ROWS_MAX {
             if start >= images.len() {
                 return Some((row, start));
             }
-            let mut refused = 0;
+            let (mut refused, mut has_null) = (0, 0);
             // What is behind the bitmap in its last word is not looked at.
-            for (nth, (word, &required)) in bitmap.iter_mut().zip(&shape.required).enumerate() {
+            let bits = shape.required.iter().zip(&shape.nullable);
+            for (nth, (word, (required, nullable))) in bitmap.iter_mut().zip(bits).enumerate() {
                 *word = word_at(images, start + 8 * nth).swap_bytes();
                 refused |= *word & required;
+                has_null |= *word & nullable;
                 if NARROW {
                     break;
                 }
@@ -155,25 +159,12 @@ impl Found {
             if refused != 0 {
                 return None;
             }
-            let row_bit = 1u64 << row;
-            let first_word = bitmap[0];
-            let mut at = start + shape.null_bytes;
-            for (run, found) in shape.runs.iter().zip(found.iter_mut()) {
-                found.begins[row] = at as u32;
-                at += run.fixed_bytes as usize;
-                let nulls = match NARROW {
-                    true => first_word,
-                    false => bitmap[run.null_word as usize % BITMAP_WORDS],
-                };
-                // All bits, or none for a null.
-                let kept = if nulls & run.null_mask == 0 { u64::MAX } else { 0 };
-                found.valid |= kept & row_bit;
-                let mut last_bytes = run.last_bytes as usize;
-                if run.length_mask != 0 {
-                    last_bytes += (length_at(images, at) & run.length_mask) as usize;
-                }
-                at += last_bytes & kept as usize;
-            }
+            let at = start + shape.null_bytes;
+            let at = if has_null == 0 {
+                walk_valid(&shape.runs, found, images, at, row)
+            } else {
+                walk_nulls::<NARROW>(&shape.runs, found, images, at, row, &bitmap)
+            };
             last.begins[row] = at as u32;
             start = at + shape.tail_bytes;
             if start > images.len() {
@@ -193,6 +184,52 @@ impl Found {
             u32::try_from(end + shape.null_bytes).is_ok_and(|at| begins.binary_search(&at).is_ok())
         })
     }
+}
+
+/// The cells of one image, which begin here, when none is null; returns where the last run ends.
+#[inline(always)]
+fn walk_valid(
+    runs: &[Run],
+    found: &mut [RunFound],
+    images: &[u8],
+    mut at: usize,
+    row: usize,
+) -> usize {
+    for (run, found) in runs.iter().zip(found) {
+        found.begins[row % ROWS_MAX] = at as u32;
+        at += run.fixed_bytes as usize;
+        if run.length_mask != 0 {
+            at += (length_at(images, at) & run.length_mask) as usize;
+        }
+        at += run.last_bytes as usize;
+    }
+    at
+}
+
+/// As [`walk_valid`], by the image's null bits.
+#[inline(always)]
+fn walk_nulls<const NARROW: bool>(
+    runs: &[Run],
+    found: &mut [RunFound],
+    images: &[u8],
+    mut at: usize,
+    row: usize,
+    bitmap: &[u64; BITMAP_WORDS],
+) -> usize {
+    let row_bit = 1u64 << (row % ROWS_MAX);
+    for (run, found) in runs.iter().zip(found) {
+        found.begins[row % ROWS_MAX] = at as u32;
+        at += run.fixed_bytes as usize;
+        let word = if NARROW { 0 } else { run.null_word as usize % BITMAP_WORDS };
+        let is_null = bitmap[word] & run.null_mask != 0;
+        found.nulls |= if is_null { row_bit } else { 0 };
+        let mut last_bytes = run.last_bytes as usize;
+        if run.length_mask != 0 {
+            last_bytes += (length_at(images, at) & run.length_mask) as usize;
+        }
+        at += if is_null { 0 } else { last_bytes };
+    }
+    at
 }
 
 /// Four bytes, little-endian. Those beyond the end are 0, which is never taken for a length: the image is too long then. A
