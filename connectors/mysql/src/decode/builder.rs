@@ -10,21 +10,26 @@ use arrow_array::{
         Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
     },
 };
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field};
+
+mod var;
+
+pub(crate) use var::Var;
 
 use super::error::Fault;
 
-/// Takes a vector's content and leaves room for as much again: batches of one table are much alike, and vectors that grow step by step
-/// cost copies and fresh pages. Rows that never come cost address space only.
-fn take_leaving_room<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = Vec::with_capacity(values.len() + values.len() / 8);
-    std::mem::replace(values, room)
+/// Takes a vector's content and leaves room for as much again, or as much as `before`: batches of one table are much alike, and
+/// vectors that grow step by step cost copies and fresh pages. Rows that never come cost address space only.
+fn take_leaving_room<T>(values: &mut Vec<T>, before: &mut usize) -> Vec<T> {
+    let expected = values.len().max(*before);
+    *before = values.len();
+    std::mem::replace(values, Vec::with_capacity(expected + expected / 8))
 }
 
 /// As [`take_leaving_room`], for offsets, which begin with 0.
-fn take_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let taken = take_leaving_room(offsets);
+fn take_offsets(offsets: &mut Vec<i32>, before: &mut usize) -> OffsetBuffer<i32> {
+    let taken = take_leaving_room(offsets, before);
     offsets.push(0);
     OffsetBuffer::new(ScalarBuffer::from(taken))
 }
@@ -65,11 +70,13 @@ impl Nulls {
 pub(crate) struct Fixed<T> {
     values: Vec<T>,
     nulls: Nulls,
+    /// Values of the batch before.
+    before: usize,
 }
 
 impl<T: Copy + Default> Fixed<T> {
     fn new(capacity: usize) -> Self {
-        Fixed { values: Vec::with_capacity(capacity), nulls: Nulls::default() }
+        Fixed { values: Vec::with_capacity(capacity), nulls: Nulls::default(), before: 0 }
     }
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
@@ -80,19 +87,25 @@ impl<T: Copy + Default> Fixed<T> {
     pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
         self.values.extend(values);
     }
-    /// Appends at most 64 values; a set bit makes one null.
+    /// Appends so many values, to be overwritten.
     #[inline(always)]
-    pub(crate) fn extend_with_nulls(
-        &mut self,
-        values: impl ExactSizeIterator<Item = T>,
-        nulls: u64,
-    ) {
-        self.nulls.mark_many(self.values.len(), nulls, values.len());
-        self.values.extend(values);
+    pub(crate) fn grow(&mut self, count: usize) -> &mut [T] {
+        let start = self.values.len();
+        self.values.resize(start + count, T::default());
+        self.values.get_mut(start..).unwrap_or_default()
     }
-    /// Makes null what has a set bit among the last `count` values.
-    pub(crate) fn mark_nulls(&mut self, nulls: u64, count: usize) {
-        self.nulls.mark_many(self.values.len().saturating_sub(count), nulls, count);
+    /// Makes null, and clears, what has a set bit among the last `count` values, at most 64.
+    fn clear_nulls(&mut self, nulls: u64, count: usize) {
+        let start = self.values.len().saturating_sub(count);
+        self.nulls.mark_many(start, nulls, count);
+        let last = self.values.get_mut(start..).unwrap_or_default();
+        let mut left = nulls;
+        while left != 0 {
+            if let Some(value) = last.get_mut(left.trailing_zeros() as usize) {
+                *value = T::default();
+            }
+            left &= left - 1;
+        }
     }
     #[inline]
     fn push_null(&mut self) {
@@ -108,122 +121,9 @@ impl<T: Copy + Default> Fixed<T> {
         T: arrow_buffer::ArrowNativeType,
     {
         let nulls = self.nulls.finish(self.values.len());
-        let values = ScalarBuffer::from(take_leaving_room(&mut self.values));
+        let values = ScalarBuffer::from(take_leaving_room(&mut self.values, &mut self.before));
         Arc::new(PrimitiveArray::<A>::new(values, nulls).with_data_type(ty.clone()))
     }
-}
-
-/// Values of any length, one buffer for all.
-#[derive(Debug)]
-pub(crate) struct Var {
-    values: Vec<u8>,
-    offsets: Vec<i32>,
-    nulls: Nulls,
-}
-
-impl Var {
-    fn new(capacity: usize) -> Self {
-        let mut offsets = Vec::with_capacity(capacity + 1);
-        offsets.push(0);
-        Var { values: Vec::new(), offsets, nulls: Nulls::default() }
-    }
-    /// Appends a whole value.
-    #[inline]
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.values.extend_from_slice(bytes);
-        self.end_value()
-    }
-    /// Appends the first `count` bytes: a copy of constant size and a cut cost less than a copy of any size.
-    #[inline(always)]
-    pub(crate) fn push_head(&mut self, head: &[u8; 16], count: usize) -> Result<(), Fault> {
-        let start = self.values.len();
-        self.values.extend_from_slice(head);
-        self.values.truncate(start + count);
-        self.end_value()
-    }
-    /// Where a value is built in place; [`Var::end_value`] ends it.
-    #[inline]
-    pub(crate) fn value(&mut self) -> &mut Vec<u8> {
-        &mut self.values
-    }
-    #[inline]
-    pub(crate) fn end_value(&mut self) -> Result<(), Fault> {
-        let end = self.end()?;
-        self.offsets.push(end);
-        Ok(())
-    }
-    /// Appends values of `bytes` bytes together. `copy` writes each at the start of what it is given, where it may overwrite more,
-    /// and says how many bytes it has.
-    #[inline(always)]
-    pub(crate) fn extend<C>(
-        &mut self,
-        bytes: usize,
-        cells: impl ExactSizeIterator<Item = C>,
-        mut copy: impl FnMut(&mut [u8], C) -> usize,
-    ) -> Result<(), Fault> {
-        const BEYOND: usize = 16;
-        let start = self.values.len();
-        let end = start + bytes;
-        i32::try_from(end).map_err(|_| too_much())?;
-        self.values.resize(end + BEYOND, 0);
-        let mut at = start;
-        let values = &mut self.values[..];
-        self.offsets.extend(cells.map(|cell| {
-            at += copy(values.get_mut(at..).unwrap_or_default(), cell);
-            at as i32
-        }));
-        self.values.truncate(end);
-        // Never: it would mean that lengths are not what they were a moment ago.
-        if at == end { Ok(()) } else { Err(Fault::wrong_builder()) }
-    }
-    /// Makes null what has a set bit among the `count` values behind the first `rows`; they are empty.
-    pub(crate) fn mark_nulls(&mut self, rows: usize, nulls: u64, count: usize) {
-        self.nulls.mark_many(rows, nulls, count);
-    }
-    /// Whether each of the values behind the first `rows` is UTF-8. The column's text before them is not looked at.
-    pub(crate) fn is_utf8_behind(&self, rows: usize) -> bool {
-        let Some((&start, ends)) = self.offsets.get(rows..).and_then(<[i32]>::split_first) else {
-            return false;
-        };
-        let Some(bytes) = self.values.get(start as usize..) else { return false };
-        if bytes.is_ascii() {
-            return true;
-        }
-        // Text that is UTF-8 as a whole and cut between characters is UTF-8 piece by piece.
-        std::str::from_utf8(bytes)
-            .is_ok_and(|text| ends.iter().all(|&end| text.is_char_boundary((end - start) as usize)))
-    }
-    #[inline]
-    fn end(&self) -> Result<i32, Fault> {
-        i32::try_from(self.values.len()).map_err(|_| too_much())
-    }
-    #[inline]
-    fn push_null(&mut self) {
-        self.nulls.mark(self.offsets.len() - 1);
-        self.offsets.push(self.last());
-    }
-    fn last(&self) -> i32 {
-        self.offsets.last().copied().unwrap_or(0)
-    }
-    fn rows(&self) -> usize {
-        self.offsets.len() - 1
-    }
-    fn truncate(&mut self, rows: usize) {
-        self.offsets.truncate(rows + 1);
-        self.nulls.truncate(rows);
-        // Also when no value was ended: a failed one may have left bytes behind.
-        self.values.truncate(self.last() as usize);
-    }
-    fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
-        let nulls = self.nulls.finish(self.rows());
-        let values = Buffer::from_vec(take_leaving_room(&mut self.values));
-        (take_offsets(&mut self.offsets), values, nulls)
-    }
-}
-
-#[cold]
-fn too_much() -> Fault {
-    Fault::new("a batch holds more than 2 GiB of one column")
 }
 
 /// Truth values.
@@ -238,12 +138,22 @@ impl Bits {
     pub(crate) fn push(&mut self, value: bool) {
         self.values.append(value);
     }
-    /// Appends `count` values, at most 64, one a bit, and their nulls.
-    pub(crate) fn extend(&mut self, values: u64, count: usize, nulls: u64) {
-        if nulls != 0 {
-            self.nulls.mark_many(self.values.len(), nulls, count);
-        }
+    /// Appends `count` values, at most 64, one a bit.
+    pub(crate) fn extend(&mut self, values: u64, count: usize) {
         self.values.append_packed_range(0..count.min(64), &values.to_le_bytes());
+    }
+    /// As [`Fixed::clear_nulls`].
+    fn clear_nulls(&mut self, nulls: u64, count: usize) {
+        let start = self.values.len().saturating_sub(count);
+        self.nulls.mark_many(start, nulls, count);
+        let mut left = nulls;
+        while left != 0 {
+            let row = left.trailing_zeros() as usize;
+            if row < count {
+                self.values.set_bit(start + row, false);
+            }
+            left &= left - 1;
+        }
     }
 }
 
@@ -254,13 +164,15 @@ pub(crate) struct Lists<T> {
     pub(crate) items: T,
     offsets: Vec<i32>,
     nulls: Nulls,
+    /// Offsets of the batch before.
+    before: usize,
 }
 
 impl<T> Lists<T> {
     fn new(items: T, capacity: usize) -> Self {
         let mut offsets = Vec::with_capacity(capacity + 1);
         offsets.push(0);
-        Lists { items, offsets, nulls: Nulls::default() }
+        Lists { items, offsets, nulls: Nulls::default(), before: 0 }
     }
     fn end(&mut self, items: usize) -> Result<(), Fault> {
         let end = i32::try_from(items)
@@ -287,7 +199,7 @@ impl<T> Lists<T> {
             other => Arc::new(Field::new("item", other.clone(), true)),
         };
         let nulls = self.nulls.finish(self.offsets.len() - 1);
-        let offsets = take_offsets(&mut self.offsets);
+        let offsets = take_offsets(&mut self.offsets, &mut self.before);
         Ok(Arc::new(ListArray::try_new(field, offsets, items, nulls)?))
     }
 }
@@ -403,6 +315,24 @@ impl ColumnBuilder {
             B::Utf8(var) | B::Binary(var) => var.push_null(),
             B::Texts(lists) => lists.push_null(),
             B::Floats(lists) => lists.push_null(),
+        }
+    }
+
+    /// Makes null, and clears, what has a set bit among the last `count` values of one width, at most 64.
+    pub(crate) fn clear_nulls(&mut self, nulls: u64, count: usize) {
+        use ColumnBuilder as B;
+        match self {
+            B::Bool(bits) => bits.clear_nulls(nulls, count),
+            B::I8(fixed) => fixed.clear_nulls(nulls, count),
+            B::I16(fixed) => fixed.clear_nulls(nulls, count),
+            B::I32(fixed) | B::Date(fixed) => fixed.clear_nulls(nulls, count),
+            B::I64(fixed) | B::Time(fixed) | B::Timestamp(fixed) => {
+                fixed.clear_nulls(nulls, count);
+            }
+            B::F32(fixed) => fixed.clear_nulls(nulls, count),
+            B::F64(fixed) => fixed.clear_nulls(nulls, count),
+            B::Decimal(fixed) => fixed.clear_nulls(nulls, count),
+            B::Utf8(_) | B::Binary(_) | B::Texts(_) | B::Floats(_) => {}
         }
     }
 

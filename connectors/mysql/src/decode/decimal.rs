@@ -50,7 +50,9 @@ impl Layout {
         (1..=64).contains(&bits).then(|| Short {
             sign: 1 << (bits - 1),
             all: u64::MAX >> (64 - bits),
+            bits,
             tail_bits: u32::from(self.tail.0),
+            lead_bits: u32::from(self.lead.0),
             tail_below: u64::from(self.tail.1),
             lead_below: u64::from(self.lead.1),
             groups: self.whole_groups + self.fraction_groups,
@@ -159,7 +161,9 @@ pub(crate) struct Short {
     sign: u64,
     /// All bits of a value.
     all: u64,
+    bits: u32,
     tail_bits: u32,
+    lead_bits: u32,
     /// The numbers that the short groups at both ends stay below.
     tail_below: u64,
     lead_below: u64,
@@ -191,6 +195,63 @@ impl Short {
         // At most 10^18 - 1.
         let value = above.wrapping_mul(self.tail_below).wrapping_add(tail) as i64;
         is_digits.then_some(if negative { value.wrapping_neg() } else { value })
+    }
+}
+
+/// A [`Short`] for many values: what they all are held against is worked out beforehand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShortMany {
+    short: Short,
+    beyond_bits: u32,
+    /// What changes the bit above a group that is too large.
+    carry: u64,
+    /// These bits: the flags that no value has.
+    pub(crate) flags: u64,
+}
+
+impl Short {
+    /// Bytes of one packed value.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bits as usize / 8
+    }
+
+    pub(crate) fn many(self) -> ShortMany {
+        let (mut carry, mut flags, mut at) = (0, 0, 0);
+        let whole = [(32, u64::from(POW10[9])); 2];
+        let whole = whole.into_iter().take(usize::from(self.groups));
+        let tail = (self.tail_bits, self.tail_below);
+        let groups = std::iter::once(tail).chain(whole).chain([(self.lead_bits, self.lead_below)]);
+        for (bits, below) in groups.filter(|&(bits, _)| bits > 0) {
+            // The highest bit is the sign, which is taken away.
+            let own = if at + bits < self.bits { bits } else { bits - 1 };
+            carry |= ((1 << own) - below) << at;
+            flags |= 1 << (at + own);
+            at += bits;
+        }
+        ShortMany { short: self, beyond_bits: 64 - self.bits, carry, flags }
+    }
+}
+
+impl ShortMany {
+    /// The unscaled value that the highest bytes of a number pack, and flags: it is none when one of `self.flags` is among
+    /// them. `GROUPS` is `self.short.groups`, as a constant.
+    #[inline(always)]
+    pub(crate) fn flagged<const GROUPS: u8>(&self, word: u64) -> (i64, u64) {
+        const WHOLE: u64 = POW10[9] as u64;
+        let Short { tail_bits, tail_below, .. } = self.short;
+        // All bits for a value that is not negative.
+        let positive = word as i64 >> 63;
+        let rest = (word ^ positive as u64 ^ i64::MAX as u64) >> self.beyond_bits;
+        let flags = rest.wrapping_add(self.carry) ^ rest;
+        let tail = rest & ((1 << tail_bits) - 1);
+        let rest = rest >> tail_bits;
+        let above = match GROUPS {
+            0 => rest,
+            _ => (rest >> 32).wrapping_mul(WHOLE).wrapping_add(rest & 0xFFFF_FFFF),
+        };
+        let value = above.wrapping_mul(tail_below).wrapping_add(tail) as i64;
+        ((value ^ !positive).wrapping_sub(!positive), flags)
     }
 }
 
@@ -317,6 +378,22 @@ mod tests {
         assert!(unscaled(Layout::new(9, 0), &[0x80]).is_err());
         for text in ["", "-", "1e3", "1.2.3", "12345", "1.234"] {
             assert!(unscaled_of_text(text.as_bytes(), 5, 2).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn many_are_as_one(word: u64, precision in 1u8..=18, scale in 0u8..=18) {
+            let layout = Layout::new(precision, scale.min(precision));
+            let Some(short) = layout.short() else { return Ok(()) };
+            let many = short.many();
+            let packed = word >> (64 - 8 * short.bytes());
+            let (one, (value, flags)) = match short.groups {
+                0 => (short.unscaled::<0>(packed), many.flagged::<0>(word)),
+                1 => (short.unscaled::<1>(packed), many.flagged::<1>(word)),
+                _ => (short.unscaled::<2>(packed), many.flagged::<2>(word)),
+            };
+            prop_assert_eq!(one, (flags & many.flags == 0).then_some(value));
         }
     }
 

@@ -112,33 +112,120 @@ static MONTHS: [u32; (YEARS * 13) as usize] = {
 /// Days from the epoch to 1900-01-01.
 const FIRST_DAY: i64 = -25_567;
 
-/// A DATETIME as one big-endian number, with this many bytes of fraction, in microseconds; none when it is no date or time,
-/// or one of another century than most, for which there is [`Civil::of_packed`].
+/// The sign of a difference, which is a flag of what a value must not be below.
+const SIGN: u64 = 1 << 63;
+
+/// What stands at one bit above `bits` of a number's low bits is changed when this is added and they are not below `below`.
+const fn carry(bits: u32, below: u64) -> u64 {
+    (1 << bits) - below
+}
+
+/// Bits of 0 to 3 bytes of fraction, two digits each, and what the fraction stays below.
+#[inline(always)]
+const fn fraction_bits(fraction: u8) -> (u32, u64) {
+    match fraction {
+        0 => (0, 1),
+        1 => (8, 100),
+        2 => (16, 10_000),
+        _ => (24, 1_000_000),
+    }
+}
+
+/// The flags of [`datetime_flagged`] that no value has: carries out of fraction, seconds, minutes and hours.
+pub(super) const fn datetime_flags(fraction: u8) -> u64 {
+    let (bits, _) = fraction_bits(fraction);
+    SIGN | (1 << 17 | 1 << 12 | 1 << 6 | 1) << bits
+}
+
+/// A DATETIME as one big-endian number, with this many bytes of fraction, in microseconds, and flags: it is none when one
+/// of [`datetime_flags`] is among them.
+#[inline(always)]
+pub(super) fn datetime_flagged(packed: u64, fraction: u8) -> (i64, u64) {
+    const OF_TIME: u64 = carry(5, 24) << 12 | carry(6, 60) << 6 | carry(6, 60);
+    let (bits, below) = fraction_bits(fraction);
+    // The sign bit is inverted. Without it, or with bits beyond, the year is too large.
+    let date = packed >> (17 + bits) ^ 1 << 22;
+    let month = (date >> 5).wrapping_sub(u64::from(YEAR_FIRST * 13));
+    let Some(&month) = usize::try_from(month).ok().and_then(|month| MONTHS.get(month)) else {
+        return odd_datetime(packed, fraction);
+    };
+    let (month, day) = (i64::from(month), (date & 31) as i64);
+    let time = packed & ((1 << (17 + bits)) - 1);
+    // All four at once: no carry comes from below the first that is too large.
+    let carries = time.wrapping_add(OF_TIME << bits | carry(bits, below)) ^ time;
+    let no_day = (((month & 31) - day) | (day - 1)) as u64 & SIGN;
+    // hours << 12 | minutes << 6 | seconds, less what is too much of them.
+    let whole = (time >> bits) as i64;
+    let seconds = whole - 4 * (whole >> 6) - 240 * (whole >> 12);
+    let days = (month >> 5) + day + (FIRST_DAY - 1);
+    let micro = (time & ((1 << bits) - 1)) * (1_000_000 / below);
+    (days * 86_400_000_000 + seconds * 1_000_000 + micro as i64, carries | no_day)
+}
+
+/// One of another century than most, or none.
+#[cold]
+#[inline(never)]
+fn odd_datetime(packed: u64, fraction: u8) -> (i64, u64) {
+    let (whole, micro) = split_fraction(packed, fraction);
+    let civil = u32::try_from(micro).ok().and_then(|micro| Civil::of_packed(whole, micro).ok());
+    let micros =
+        civil.filter(|civil| civil.micro < 1_000_000).and_then(|civil| civil.micros().ok());
+    micros.flatten().map_or((0, SIGN), |micros| (micros, 0))
+}
+
+/// A DATETIME as one big-endian number, with this many bytes of fraction, in microseconds; none when it is no date or time.
 #[inline(always)]
 pub(super) fn plain_datetime(packed: u64, fraction: u8) -> Option<i64> {
-    let (whole, micro) = split_fraction(packed, fraction);
-    // The sign bit is inverted. Without it, or with bits beyond, the year is too large.
-    let date = (whole ^ 0x80_0000_0000) >> 17;
-    let month = (date >> 5).wrapping_sub(u64::from(YEAR_FIRST * 13));
-    let month = usize::try_from(month).ok().and_then(|month| MONTHS.get(month))?;
-    let day = (date & 31).wrapping_sub(1);
-    let (hour, minute, second) = (whole >> 12 & 31, whole >> 6 & 63, whole & 63);
-    let is_plain = (day < u64::from(month & 31))
-        & (hour < 24)
-        & (minute < 60)
-        & (second < 60)
-        & (micro < 1_000_000);
-    let days = i64::from(month >> 5) + FIRST_DAY + day as i64;
-    let seconds = days * 86_400 + (hour * 3600 + minute * 60 + second) as i64;
-    is_plain.then_some(seconds * 1_000_000 + micro as i64)
+    let (micros, flags) = datetime_flagged(packed, fraction);
+    (flags & datetime_flags(fraction) == 0).then_some(micros)
+}
+
+/// The flags of [`date_flagged`] that no value has.
+pub(super) const DATE_FLAGS: u64 = SIGN;
+
+/// A DATE as three bytes have it, in days from the epoch, and flags as [`datetime_flagged`] has them.
+#[inline(always)]
+pub(super) fn date_flagged(packed: u32) -> (i32, u64) {
+    let (year, month, day) = (packed >> 9, packed >> 5 & 15, packed & 31);
+    let at = (year * 13 + month).wrapping_sub(YEAR_FIRST * 13);
+    let Some(&found) = MONTHS.get(at as usize) else { return odd_date(packed) };
+    let (found, day) = (i64::from(found), i64::from(day));
+    let flags = ((found & 31) - day) | (day - 1) | (12 - i64::from(month));
+    (((found >> 5) + day + (FIRST_DAY - 1)) as i32, flags as u64)
+}
+
+#[cold]
+#[inline(never)]
+fn odd_date(packed: u32) -> (i32, u64) {
+    Civil::of_packed_date(packed).days().map_or((0, SIGN), |days| (days, 0))
+}
+
+/// The flags of [`timestamp_flagged`] that no value has.
+pub(super) const fn timestamp_flags(fraction: u8) -> u64 {
+    let (bits, _) = fraction_bits(fraction);
+    if bits == 0 { SIGN } else { SIGN | 1 << bits }
+}
+
+/// A TIMESTAMP as one big-endian number, with this many bytes of fraction, in microseconds, and flags as
+/// [`datetime_flagged`] has them. 0 is the zero date, which is none.
+#[inline(always)]
+pub(super) fn timestamp_flagged(packed: u64, fraction: u8) -> (i64, u64) {
+    let (bits, below) = fraction_bits(fraction);
+    let seconds = (packed >> bits) as i64;
+    if bits == 0 {
+        return (seconds * 1_000_000, (seconds - 1) as u64);
+    }
+    let stored = packed & ((1 << bits) - 1);
+    let flags = stored.wrapping_add(carry(bits, below)) | (seconds - 1) as u64 & SIGN;
+    (seconds * 1_000_000 + (stored * (1_000_000 / below)) as i64, flags)
 }
 
 /// A TIMESTAMP as one big-endian number, with this many bytes of fraction, in microseconds; none for 0, the zero date, and
 /// for an impossible fraction.
 #[inline(always)]
 pub(super) fn plain_timestamp(packed: u64, fraction: u8) -> Option<i64> {
-    let (seconds, micro) = split_fraction(packed, fraction);
-    ((seconds != 0) & (micro < 1_000_000)).then_some((seconds * 1_000_000 + micro) as i64)
+    let (micros, flags) = timestamp_flagged(packed, fraction);
+    (flags & timestamp_flags(fraction) == 0).then_some(micros)
 }
 
 /// What is ahead of 0 to 3 bytes of fraction (two digits each), and the fraction in microseconds.
@@ -308,10 +395,13 @@ mod tests {
             for (month, day) in (0..13).flat_map(|month| (0..32).map(move |day| (month, day))) {
                 let stored = packed(year, month, day, last) << 24 | 999_999;
                 let civil = Civil::of_packed(stored >> 24, 999_999).unwrap();
-                let is_looked_up = (1900..2156).contains(&year);
-                let expected = civil.micros().unwrap().filter(|_| is_looked_up);
+                let expected = civil.micros().unwrap();
                 assert_eq!(plain_datetime(stored, 3), expected, "{year}-{month}-{day}");
                 assert_eq!(plain_datetime(stored ^ 1 << 63, 3), None);
+                let date = (year << 9 | month << 5 | day) as u32;
+                let (days, flags) = date_flagged(date);
+                let days = (flags & DATE_FLAGS == 0).then_some(days);
+                assert_eq!(days, Civil::of_packed_date(date).days(), "{year}-{month}-{day}");
             }
         }
         let plain = |time| plain_datetime(packed(2024, 2, 29, time), 0);
@@ -349,6 +439,21 @@ mod tests {
         assert_eq!(print(3_020_399_000_000, 0), "838:59:59");
         assert_eq!(print(-3_723_500_000, 3), "-01:02:03.500");
         assert_eq!(print(0, 6), "00:00:00.000000");
+    }
+
+    #[test]
+    fn each_part_of_a_time_is_held_against_its_limit() {
+        let date = 0x80_0000_0000u64 | ((2024 * 13 + 2) << 5 | 29) << 17;
+        for time in 0..1u64 << 17 {
+            for (fraction, bytes) in [(0, 0), (98, 1), (9_999, 2), (10_000, 2), (1 << 24, 3)] {
+                let fraction = if fraction == 1 << 24 { time % (1 << 24) } else { fraction };
+                let packed = (date | time) << (8 * bytes) | fraction;
+                let micro = fraction_micros(fraction, bytes);
+                let civil = micro.and_then(|micro| Civil::of_packed(date | time, micro));
+                let expected = civil.and_then(|civil| civil.micros()).ok().flatten();
+                assert_eq!(plain_datetime(packed, bytes as u8), expected, "{time:#x} {fraction}");
+            }
+        }
     }
 
     proptest! {

@@ -16,6 +16,8 @@ pub struct ColumnCodec {
     pub(crate) kind: Kind,
     pub(crate) logical: LogicalType,
     pub(crate) nullable: bool,
+    /// Whether the table may have nulls in it; in others a policy makes them.
+    pub(crate) stores_null: bool,
     pub(crate) charset: Option<Arc<dyn Charset>>,
     pub(crate) options: TypeOptions,
 }
@@ -104,6 +106,7 @@ impl TableCodec {
                     kind,
                     logical: expected,
                     nullable: column.nullable,
+                    stores_null: column.nullable && meta.nullable,
                     charset,
                     options: *options,
                 })

@@ -1,5 +1,7 @@
 //! Rows column by column are the rows one by one: same values, same nulls by policy, same fault at the same row.
 
+mod kinds;
+
 use arrow_array::RecordBatch;
 use proptest::prelude::*;
 

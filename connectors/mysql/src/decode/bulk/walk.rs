@@ -6,6 +6,9 @@ use crate::{
     types::ColumnCodec,
 };
 
+/// The null bitmap of as many columns as a table can have, in words.
+const BITMAP_WORDS: usize = 64;
+
 /// Where the cells of an image lie, as far as the plan tells: runs of cells whose distances are the same in all rows. A run
 /// ends with the first cell whose length is not.
 #[derive(Debug, Clone)]
@@ -13,8 +16,11 @@ pub(crate) struct Shape {
     runs: Vec<Run>,
     /// Each column's run, and its distance from where the run begins.
     pub(super) places: Vec<(u32, u32)>,
-    /// The null bits that no row may have.
-    required: Vec<u8>,
+    null_bytes: usize,
+    /// The null bits that no row may have; rows that have one all the same are decoded one by one.
+    required: Vec<u64>,
+    /// Those that it may have.
+    nullable: Vec<u64>,
     /// Bytes of constant length behind the last run.
     tail_bytes: usize,
     /// No image is shorter.
@@ -29,29 +35,35 @@ struct Run {
     length_mask: u32,
     /// Bytes of the last cell besides those that the length counts.
     last_bytes: u32,
-    /// The null bit of the last cell.
-    null_bit: u32,
+    /// The null bit of the last cell: its word and, unless it is never set, the bit there.
+    null_word: u32,
+    null_mask: u64,
 }
 
 impl Shape {
     /// The shape of images of these columns; none when a cell's length is told in a way that the log does not have.
     pub(crate) fn of(steps: &[Step], codecs: &[ColumnCodec]) -> Option<Shape> {
         let null_bytes = steps.len().div_ceil(8);
+        if null_bytes > BITMAP_WORDS * 8 {
+            return None;
+        }
         let mut shape = Shape {
             runs: Vec::new(),
             places: Vec::with_capacity(steps.len()),
-            required: vec![0; null_bytes],
+            null_bytes,
+            required: vec![0; null_bytes.div_ceil(8)],
+            nullable: vec![0; null_bytes.div_ceil(8)],
             tail_bytes: 0,
             image_bytes_min: null_bytes,
         };
         let mut fixed_bytes = 0;
         for (at, (step, codec)) in steps.iter().zip(codecs).enumerate() {
             shape.places.push((u32::try_from(shape.runs.len()).ok()?, fixed_bytes));
-            if !codec.nullable {
-                *shape.required.get_mut(at / 8)? |= 1 << (at % 8);
-            }
+            let bit = 1 << (at % 64);
+            let bits = if codec.stores_null { &mut shape.nullable } else { &mut shape.required };
+            *bits.get_mut(at / 64)? |= bit;
             let (length_mask, last_bytes) = match step.stored_bytes() {
-                Ok(bytes) if !codec.nullable => {
+                Ok(bytes) if !codec.stores_null => {
                     fixed_bytes += bytes;
                     shape.image_bytes_min += bytes as usize;
                     continue;
@@ -63,9 +75,10 @@ impl Shape {
                 Err(Extent::Four) => (0xFFFF_FFFF, 4),
                 Err(Extent::Fixed(_) | Extent::Lenenc) => return None,
             };
-            shape.image_bytes_min += if codec.nullable { 0 } else { last_bytes as usize };
-            let null_bit = u32::try_from(at).ok()?;
-            shape.runs.push(Run { fixed_bytes, length_mask, last_bytes, null_bit });
+            shape.image_bytes_min += if codec.stores_null { 0 } else { last_bytes as usize };
+            let null_word = u32::try_from(at / 64).ok()?;
+            let null_mask = if codec.stores_null { bit } else { 0 };
+            shape.runs.push(Run { fixed_bytes, length_mask, last_bytes, null_word, null_mask });
             fixed_bytes = 0;
         }
         shape.tail_bytes = fixed_bytes as usize;
@@ -81,12 +94,10 @@ pub(in crate::decode) struct Found {
     pub(super) nulled_before: Vec<(usize, u64)>,
 }
 
-/// Where a run begins in each row, in which rows its last cell is null, and how many bytes its last cells have that are
-/// behind a length.
+/// Where a run begins in each row, which is where the one before it ends, and in which rows its last cell is null.
 #[derive(Debug, Clone)]
 pub(super) struct RunFound {
     pub(super) nulls: u64,
-    pub(super) lengths: usize,
     pub(super) begins: [u32; ROWS_MAX],
 }
 
@@ -104,107 +115,135 @@ pub(super) type Taken = (usize, usize);
 impl Found {
     /// Finds the cells of so many images as are taken together; of none when one of them has a fault.
     pub(super) fn walk(&mut self, shape: &Shape, images: Images<'_>) -> Taken {
-        let Images { bytes: images, at, ends } = images;
-        let mut ends = ends.iter().copied().skip_while(|&end| end <= at);
-        let mut event_end = ends.next().unwrap_or(usize::MAX);
         // One run more: the cells behind the last.
         let runs = shape.runs.len() + 1;
-        let nothing = RunFound { nulls: 0, lengths: 0, begins: [0; ROWS_MAX] };
         if self.runs.len() < runs {
-            self.runs.resize(runs, nothing);
+            self.runs.resize(runs, RunFound { nulls: 0, begins: [0; ROWS_MAX] });
         }
-        for run in &mut self.runs {
-            (run.nulls, run.lengths) = (0, 0);
-        }
-        let is_narrow = shape.required.len() <= 8;
-        let (required, null_bytes) = (word_of(&shape.required), shape.required.len());
-        let narrow_bits = u64::MAX.checked_shr(64 - 8 * null_bytes.min(8) as u32).unwrap_or(0);
-        let mut taken = (0, at);
-        while taken.0 < ROWS_MAX && taken.1 < images.len() {
-            let (row, start) = taken;
-            let end = if is_narrow {
-                // The bitmap as one number.
-                let bits = word_at(images, start).swap_bytes() & narrow_bits;
-                if bits & required != 0 {
-                    return (0, 0);
-                }
-                let is_null = |run: &Run| bits >> (run.null_bit & 63) & 1;
-                self.walk_image(shape, images, start + null_bytes, row, is_null)
-            } else {
-                let Some(bitmap) = images.get(start..start + null_bytes) else { return (0, 0) };
-                if has_any(bitmap, &shape.required) {
-                    return (0, 0);
-                }
-                let is_null = |run: &Run| {
-                    let byte = bitmap.get(run.null_bit as usize / 8).copied().unwrap_or(0);
-                    u64::from(byte) >> (run.null_bit & 7) & 1
-                };
-                self.walk_image(shape, images, start + null_bytes, row, is_null)
-            };
-            match end {
-                Some(end) if end <= event_end => {
-                    if end == event_end {
-                        event_end = ends.next().unwrap_or(usize::MAX);
-                    }
-                    taken = (taken.0 + 1, end);
-                }
-                _ => return (0, 0),
-            }
-        }
-        taken
+        let taken = if shape.required.len() <= 1 {
+            self.walk_rows::<true>(shape, images.bytes, images.at)
+        } else {
+            self.walk_rows::<false>(shape, images.bytes, images.at)
+        };
+        taken.filter(|&taken| self.has_ends(shape, images, taken)).unwrap_or_default()
     }
 
-    /// The cells of one image, which begin here; returns its end, which is not beyond that of `images`.
-    #[inline(always)]
-    fn walk_image(
+    /// The images' cells; none when an image goes beyond the end. `NARROW` images have null bits in one word.
+    #[inline(never)]
+    fn walk_rows<const NARROW: bool>(
         &mut self,
         shape: &Shape,
         images: &[u8],
-        mut at: usize,
-        row: usize,
-        is_null: impl Fn(&Run) -> u64,
-    ) -> Option<usize> {
-        let row = row % ROWS_MAX;
+        at: usize,
+    ) -> Option<Taken> {
         let (found, last) = self.runs.split_at_mut_checked(shape.runs.len())?;
-        for (run, found) in shape.runs.iter().zip(found) {
-            found.begins[row] = at as u32;
-            at += run.fixed_bytes as usize;
-            let null = is_null(run);
-            let kept = null.wrapping_sub(1) as usize;
-            found.nulls |= null << row;
-            if run.length_mask != 0 {
-                let length = (length_at(images, at) & run.length_mask) as usize & kept;
-                found.lengths += length;
-                at += length;
+        let last = last.first_mut()?;
+        found.iter_mut().for_each(|run| run.nulls = 0);
+        let mut bitmap = [0; BITMAP_WORDS];
+        let mut start = at;
+        for row in 0..ROWS_MAX {
+            if start >= images.len() {
+                return Some((row, start));
             }
-            at += run.last_bytes as usize & kept;
+            let (mut refused, mut has_null) = (0, 0);
+            // What is behind the bitmap in its last word is not looked at.
+            let bits = shape.required.iter().zip(&shape.nullable);
+            for (nth, (word, (required, nullable))) in bitmap.iter_mut().zip(bits).enumerate() {
+                *word = word_at(images, start + 8 * nth).swap_bytes();
+                refused |= *word & required;
+                has_null |= *word & nullable;
+                if NARROW {
+                    break;
+                }
+            }
+            if refused != 0 {
+                return None;
+            }
+            let at = start + shape.null_bytes;
+            let at = if has_null == 0 {
+                walk_valid(&shape.runs, found, images, at, row)
+            } else {
+                walk_nulls::<NARROW>(&shape.runs, found, images, at, row, &bitmap)
+            };
+            last.begins[row] = at as u32;
+            start = at + shape.tail_bytes;
+            if start > images.len() {
+                return None;
+            }
         }
-        last.first_mut()?.begins[row] = at as u32;
-        at += shape.tail_bytes;
-        (at <= images.len()).then_some(at)
+        Some((ROWS_MAX, start))
+    }
+
+    /// Whether an image ends wherever one has to.
+    fn has_ends(&self, shape: &Shape, images: Images<'_>, taken: Taken) -> bool {
+        let Images { at, ends, .. } = images;
+        let ends = ends.get(ends.partition_point(|&end| end <= at)..).unwrap_or_default();
+        let begins = self.runs.first().and_then(|run| run.begins.get(..taken.0));
+        let begins = begins.unwrap_or_default();
+        ends.iter().take_while(|&&end| end < taken.1).all(|&end| {
+            u32::try_from(end + shape.null_bytes).is_ok_and(|at| begins.binary_search(&at).is_ok())
+        })
     }
 }
 
-/// Whether the bitmap has one of these bits.
+/// The cells of one image, which begin here, when none is null; returns where the last run ends.
 #[inline(always)]
-fn has_any(bitmap: &[u8], bits: &[u8]) -> bool {
-    bitmap.iter().zip(bits).fold(0, |all, (byte, bits)| all | byte & bits) != 0
+fn walk_valid(
+    runs: &[Run],
+    found: &mut [RunFound],
+    images: &[u8],
+    mut at: usize,
+    row: usize,
+) -> usize {
+    for (run, found) in runs.iter().zip(found) {
+        found.begins[row % ROWS_MAX] = at as u32;
+        at += run.fixed_bytes as usize;
+        if run.length_mask != 0 {
+            at += (length_at(images, at) & run.length_mask) as usize;
+        }
+        at += run.last_bytes as usize;
+    }
+    at
 }
 
-/// At most eight bytes as the number whose lowest they are.
-fn word_of(bytes: &[u8]) -> u64 {
-    bytes.iter().take(8).rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+/// As [`walk_valid`], by the image's null bits.
+#[inline(always)]
+fn walk_nulls<const NARROW: bool>(
+    runs: &[Run],
+    found: &mut [RunFound],
+    images: &[u8],
+    mut at: usize,
+    row: usize,
+    bitmap: &[u64; BITMAP_WORDS],
+) -> usize {
+    let row_bit = 1u64 << (row % ROWS_MAX);
+    for (run, found) in runs.iter().zip(found) {
+        found.begins[row % ROWS_MAX] = at as u32;
+        at += run.fixed_bytes as usize;
+        let word = if NARROW { 0 } else { run.null_word as usize % BITMAP_WORDS };
+        let is_null = bitmap[word] & run.null_mask != 0;
+        found.nulls |= if is_null { row_bit } else { 0 };
+        let mut last_bytes = run.last_bytes as usize;
+        if run.length_mask != 0 {
+            last_bytes += (length_at(images, at) & run.length_mask) as usize;
+        }
+        at += if is_null { 0 } else { last_bytes };
+    }
+    at
 }
 
-/// Four bytes, little-endian. Those beyond the end are 0, which is never taken for a length: the image is too long then.
+/// Four bytes, little-endian. Those beyond the end are 0, which is never taken for a length: the image is too long then. A
+/// place beyond 32 bits is beyond the end, and the image too long whatever is read: so one comparison is enough.
 #[inline(always)]
 fn length_at(images: &[u8], at: usize) -> u32 {
-    match images.get(at..).and_then(<[u8]>::first_chunk::<4>) {
+    let place = at as u32 as usize;
+    match images.get(place..place + 4).and_then(<[u8]>::first_chunk::<4>) {
         Some(bytes) => u32::from_le_bytes(*bytes),
         None => last_length_at(images, at),
     }
 }
 
+#[cold]
 #[inline(never)]
 fn last_length_at(images: &[u8], at: usize) -> u32 {
     let last = images.get(at..).unwrap_or_default();
