@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Images that wait are decoded when they have so many bytes.
-const BYTES_MAX: usize = 128 << 10;
+const BYTES_MAX: usize = 256 << 10;
 
 /// The images of events that do the same to one table.
 #[derive(Debug)]
