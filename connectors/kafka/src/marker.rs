@@ -182,6 +182,8 @@ impl Markers {
             .set("auto.offset.reset", "earliest");
         let consumer: BaseConsumer<Context> =
             BaseConsumer::from_config_and_context(&config, Context::default()).map_err(failed)?;
+        // librdkafka asks again after half a second when it knows no leader as it is told what to read.
+        cluster::find(consumer.client(), &self.topic)?;
         let mut place = TopicPartitionList::new();
         place.add_partition_offset(&self.topic, 0, Offset::Beginning).map_err(failed)?;
         consumer.assign(&place).map_err(failed)?;
