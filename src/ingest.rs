@@ -65,8 +65,8 @@ pub(crate) struct Ingest {
 
 /// A batch behind transforms and routes.
 struct Brought {
-    /// How many of the source's rows are in it.
-    rows: usize,
+    /// How many of the source's changes are in it; an update's two images are one.
+    changes: usize,
     routed: Vec<ChangeBatch>,
     /// Why the rest is not.
     failure: Option<Error>,
@@ -202,14 +202,15 @@ impl Ingest {
                 continue;
             }
             let is_copied = matches!(batch.ops, Ops::All(Op::Read));
-            let Brought { rows, routed, failure } = self.bring(ChangeBatch { first_seq, ..batch });
+            let Brought { changes: count, routed, failure } =
+                self.bring(ChangeBatch { first_seq, ..batch });
             if self.refuses(routed.iter().map(|batch| batch.schema.id())) {
                 continue;
             }
             if is_copied {
-                copied += rows as u64;
+                copied += count as u64;
             } else {
-                changes += rows as u64;
+                changes += count as u64;
             }
             for batch in routed {
                 if self.registry.is_merged(batch.schema.id()) {
@@ -238,12 +239,16 @@ impl Ingest {
     /// A batch as its sink tables take it. Where a row has no form there, the rows ahead of it go on.
     fn bring(&self, batch: ChangeBatch) -> Brought {
         match self.through(batch.clone()) {
-            Ok(routed) => Brought { rows: batch.len(), routed, failure: None },
+            Ok(routed) => {
+                let changes = count_of(&batch, batch.len());
+                Brought { changes, routed, failure: None }
+            }
             Err(error) if error.table().is_some() => {
                 let (rows, routed) = self.ahead_of_failure(&batch);
-                Brought { rows, routed, failure: Some(error) }
+                let changes = count_of(&batch, rows);
+                Brought { changes, routed, failure: Some(error) }
             }
-            Err(error) => Brought { rows: 0, routed: Vec::new(), failure: Some(error) },
+            Err(error) => Brought { changes: 0, routed: Vec::new(), failure: Some(error) },
         }
     }
 
@@ -490,6 +495,14 @@ impl Ingest {
         let progress = self.source.progress();
         self.status.update(|status| status.source = progress);
         turn.status_due = Instant::now() + STATUS_EVERY;
+    }
+}
+
+/// The changes in the first `rows` of a batch.
+fn count_of(batch: &ChangeBatch, rows: usize) -> usize {
+    match &batch.ops {
+        Ops::All(_) => rows,
+        Ops::Each(ops) => ops.iter().take(rows).filter(|op| **op != Op::UpdateBefore).count(),
     }
 }
 

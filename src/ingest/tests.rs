@@ -232,3 +232,12 @@ async fn a_change_behind_a_refused_one_starts_from_what_the_sink_has() {
         ]
     );
 }
+
+#[test]
+fn the_two_images_of_an_update_are_one_change() {
+    let SourceEvent::Frame(mut frame) = rows(&schema(1, &["id"])) else { unreachable!() };
+    let mut batch = frame.batches.remove(0);
+    batch.ops = Ops::Each(vec![Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete]);
+    assert_eq!(count_of(&batch, 4), 3);
+    assert_eq!(count_of(&batch, 1), 1);
+}
