@@ -1,5 +1,6 @@
 //! The store: a local folder with one file per checkpoint, `<epoch>/<id>.prepared`, and an empty `<id>.committed` beside
-//! it. Files are created if absent and never changed; a prepared one is whole and durable before it has its name.
+//! it. Files are created if absent and never changed; a prepared one is whole and durable before it has its name. `pipeline`
+//! has the UUID that is drawn at the first start.
 
 use std::{
     fs::{self, File},
@@ -21,6 +22,7 @@ const EPOCH: &str = "1";
 const PREPARED: &str = "prepared";
 const COMMITTED: &str = "committed";
 const UNFINISHED: &str = "unfinished";
+const PIPELINE: &str = "pipeline";
 
 /// The newest checkpoint of a store.
 #[derive(Debug, Clone)]
@@ -71,6 +73,16 @@ impl CheckpointStore {
         off_thread(move || inner.last()).await
     }
 
+    /// The UUID of a pipeline that has no checkpoint yet: drawn once, so that a start that was killed is known to the sink
+    /// as the same pipeline (Kafka ends its transaction at once, instead of when its time is up).
+    ///
+    /// # Errors
+    /// `Operator` when the folder cannot be read or written.
+    pub async fn first_uuid(&self) -> Result<String> {
+        let inner = Arc::clone(&self.inner);
+        off_thread(move || inner.first_uuid()).await
+    }
+
     /// A checkpoint that is still there; the one before the newest is, until the newest is committed.
     ///
     /// # Errors
@@ -116,6 +128,25 @@ impl Inner {
         let committed =
             marker.try_exists().map_err(|error| failure("cannot look at", &marker, error))?;
         Ok(Some(Last { checkpoint, committed }))
+    }
+
+    fn first_uuid(&self) -> Result<String> {
+        let path = self.folder.join(PIPELINE);
+        let kept = match fs::read_to_string(&path) {
+            Ok(text) => uuid::Uuid::try_parse(text.trim()).ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failure("cannot read", &path, error)),
+        };
+        if let Some(uuid) = kept {
+            return Ok(uuid.to_string());
+        }
+        let uuid = uuid::Uuid::new_v4().to_string();
+        let unfinished = path.with_extension(UNFINISHED);
+        write_durably(&unfinished, uuid.as_bytes())
+            .and_then(|()| fs::rename(&unfinished, &path))
+            .map_err(|error| failure("cannot write", &path, error))?;
+        sync_folder(&self.folder)?;
+        Ok(uuid)
     }
 
     fn read(&self, id: CheckpointId) -> Result<Checkpoint> {

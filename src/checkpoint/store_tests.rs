@@ -66,6 +66,22 @@ async fn what_is_prepared_is_found_again() {
     assert_eq!(store.last().await.unwrap().unwrap().checkpoint.id, 0);
 }
 
+/// A start that was killed ahead of its first checkpoint is the same pipeline to its sink.
+#[tokio::test]
+async fn the_first_uuid_is_drawn_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = CheckpointStore::open(folder.path()).await.unwrap();
+    let first = store.first_uuid().await.unwrap();
+    drop(store);
+    let store = CheckpointStore::open(folder.path()).await.unwrap();
+    assert_eq!(store.first_uuid().await.unwrap(), first);
+    assert!(store.last().await.unwrap().is_none());
+    // What is no UUID was not written by us, and nothing depends on it yet.
+    std::fs::write(folder.path().join(EPOCH).join(PIPELINE), "?").unwrap();
+    assert_ne!(store.first_uuid().await.unwrap(), first);
+    assert_eq!(names(folder.path()), ["pipeline"]);
+}
+
 #[tokio::test]
 async fn the_one_before_stays_until_the_next_is_committed() {
     let folder = tempfile::tempdir().unwrap();

@@ -68,7 +68,7 @@ pub(super) async fn recover(
     let last = store.last().await?;
     let uuid = match &last {
         Some(last) => last.checkpoint.pipeline_uuid.clone(),
-        None => uuid::Uuid::new_v4().to_string(),
+        None => store.first_uuid().await?,
     };
     let identity =
         Identity { pipeline_uuid: uuid, source: source.fingerprint(), sink: sink.fingerprint() };

@@ -58,7 +58,7 @@ pub struct SinkCapabilities {
 /// The pipeline as a sink sees it.
 #[derive(Debug, Clone)]
 pub struct SinkContext {
-    /// Drawn at checkpoint 0; part of every commit identity.
+    /// Drawn at the first start; part of every commit identity.
     pub pipeline_uuid: String,
     /// The pipeline's name, for labels.
     pub pipeline: String,
