@@ -398,9 +398,7 @@ impl Ingest {
                 }
                 // The sink cannot take this table; the tables that feed it stop.
                 Err(error) => {
-                    for source in self.registry.feeders(table) {
-                        self.stop_one(source, &error);
-                    }
+                    self.stop_feeders(table, &error);
                 }
             }
             if let Some(schema) = schema {
@@ -411,11 +409,7 @@ impl Ingest {
             let table = batch.schema.id().clone();
             match self.registry.fitted(batch) {
                 Ok(batch) => self.writers.write(batch).await?,
-                Err(error) => {
-                    for source in self.registry.feeders(&table) {
-                        self.stop_one(source, &error);
-                    }
-                }
+                Err(error) => self.stop_feeders(&table, &error),
             }
         }
         self.status.update(|status| status.held_bytes = 0);
@@ -436,10 +430,15 @@ impl Ingest {
         else {
             return false;
         };
-        for source in self.registry.feeders(table) {
-            self.stop_one(source, &error);
-        }
+        self.stop_feeders(table, &error);
         true
+    }
+
+    /// The tables that feed a sink table which cannot be written stop.
+    fn stop_feeders(&mut self, sink: &TableId, error: &Error) {
+        for source in self.registry.feeders(sink) {
+            self.stop_one(source, error);
+        }
     }
 
     fn stop_one(&mut self, table: TableId, error: &Error) {
