@@ -241,12 +241,9 @@ impl Follower {
         before: Arc<CapturedTable>,
         after: &Arc<Definition>,
     ) -> Result<TableChange> {
-        let mut connection = self.connection().await?;
         let version = before.schema().version() + 1;
-        let bound = self.bind(&mut connection, before.key, Arc::clone(after), version).await;
-        match bound {
+        match self.bind(before.key, Arc::clone(after), version).await {
             Ok(table) => {
-                self.connection = Some(connection);
                 let table = Arc::new(table.succeeding(&before));
                 Ok(TableChange::Alter { before, table })
             }
@@ -355,30 +352,40 @@ impl Follower {
         let id = definition.meta.id.clone();
         let version = replaces.as_ref().map_or(1, |known| known.schema().version() + 1);
         let key = self.binder.next_key()?;
-        let mut connection = self.connection().await?;
-        let table = match self.bind(&mut connection, key, definition, version).await {
+        let table = match self.bind(key, definition, version).await {
             Ok(table) => Arc::new(table.valid_from(valid_from)),
             Err(error) => return refused(id, replaces, error),
         };
         let cuts = if born {
             Vec::new()
         } else {
+            let mut connection = self.connection().await?;
             prove_passed(&mut connection, place.gtids, &id).await?;
-            self.binder.first_cuts(&mut connection, &self.session, weigher, &table).await?
+            let cuts =
+                self.binder.first_cuts(&mut connection, &self.session, weigher, &table).await?;
+            self.connection = Some(connection);
+            cuts
         };
-        self.connection = Some(connection);
         Ok(TableChange::Begin { table, replaces, born, cuts, why: why.to_owned() })
     }
 
+    /// A definition as a table that can be captured. Rows of all tables wait meanwhile: the server is asked only for what
+    /// is not known yet.
     async fn bind(
         &mut self,
-        connection: &mut Connection,
         key: TableKey,
         definition: Arc<Definition>,
         version: u32,
     ) -> Result<CapturedTable> {
         let columns = self.binder.chunk_key(&definition.meta)?;
-        self.binder.bind(connection, key, definition, version, columns).await
+        if !self.binder.asks_server(&definition.meta, &columns)? {
+            return self.binder.bind(None, key, definition, version, columns).await;
+        }
+        let mut connection = self.connection().await?;
+        let bound = self.binder.bind(Some(&mut connection), key, definition, version, columns);
+        let table = bound.await?;
+        self.connection = Some(connection);
+        Ok(table)
     }
 }
 

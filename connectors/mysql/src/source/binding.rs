@@ -65,13 +65,20 @@ impl Binder {
         chunk_key(&self.config, meta)
     }
 
-    /// Binds a definition.
+    /// Whether [`Binder::bind`] has to ask the server: for a charset, or how it compares key columns. Mostly it has not,
+    /// and the log goes on without a round trip.
+    pub(crate) fn asks_server(&self, meta: &TableMeta, key_columns: &[usize]) -> Result<bool> {
+        let keys = key_codec(meta, key_columns, self.info.flavor)?;
+        Ok(!self.has_charsets(meta) || keys.probe_query().is_some())
+    }
+
+    /// Binds a definition. The connection may be left out where [`Binder::asks_server`] says that none is needed.
     ///
     /// # Errors
     /// `Data` for a table that cannot be captured; the connection's.
     pub(crate) async fn bind(
         &mut self,
-        connection: &mut Connection,
+        mut connection: Option<&mut Connection>,
         key: TableKey,
         definition: Arc<Definition>,
         version: u32,
@@ -79,10 +86,15 @@ impl Binder {
     ) -> Result<CapturedTable> {
         let meta = definition.meta.clone();
         let flavor = self.info.flavor;
-        self.load_charsets(connection, &meta).await?;
+        let unasked =
+            || Error::internal(format!("table \"{}\" is bound without a server", meta.id));
+        if !self.has_charsets(&meta) {
+            let connection = connection.as_deref_mut().ok_or_else(unasked)?;
+            self.load_charsets(connection, &meta).await?;
+        }
         let mut keys = key_codec(&meta, &key_columns, flavor)?;
         if let Some(probe) = keys.probe_query() {
-            let rows = connection.query(&probe).await?;
+            let rows = connection.ok_or_else(unasked)?.query(&probe).await?;
             let row = rows.first();
             let cells: Vec<Option<&[u8]>> =
                 (0..rows.names().len()).map(|at| row.and_then(|row| row.at(at))).collect();
@@ -119,22 +131,27 @@ impl Binder {
         }
     }
 
-    /// The charsets that a table's texts need, where they are not there yet.
+    /// Whether the charsets that a table's texts need are there.
+    fn has_charsets(&self, meta: &TableMeta) -> bool {
+        self.charsets.has_collations() && charsets_of(meta).all(|name| self.charsets.has(name))
+    }
+
+    /// Loads the charsets that a table's texts need and that are not there yet.
     async fn load_charsets(&mut self, connection: &mut Connection, meta: &TableMeta) -> Result<()> {
-        let names = || meta.columns.iter().filter_map(|column| column.charset.as_deref());
-        if self.charsets.has_collations() && names().all(|name| self.charsets.has(name)) {
-            return Ok(());
-        }
         let mut charsets = Charsets::clone(&self.charsets);
         if !charsets.has_collations() {
             load_collations(connection, &self.info, &mut charsets).await;
         }
-        for name in names() {
+        for name in charsets_of(meta) {
             load_charset(connection, name, &mut charsets).await?;
         }
         self.charsets = Arc::new(charsets);
         Ok(())
     }
+}
+
+fn charsets_of(meta: &TableMeta) -> impl Iterator<Item = &str> {
+    meta.columns.iter().filter_map(|column| column.charset.as_deref())
 }
 
 /// The columns with the ids that they have in this incarnation.

@@ -365,7 +365,8 @@ impl Begin {
             None => self.binder.chunk_key(&definition.meta)?,
         };
         let key = self.binder.next_key()?;
-        let table = self.binder.bind(connection, key, definition, version, key_columns).await?;
+        let bound = self.binder.bind(Some(connection), key, definition, version, key_columns);
+        let table = bound.await?;
         // What was read just now holds from here on; a checkpoint's definitions hold where it stands.
         let valid_from = saved.is_none().then(|| self.hold_until.clone());
         let table = Arc::new(table.valid_from(valid_from));
