@@ -123,9 +123,8 @@ fn run(map: &TableMap, choice: u8, events: &[Vec<u8>], checksum: bool, apart: bo
             collect(&mut decoder, &mut outcome);
         }
     }
-    if decoder.at_boundary() {
-        collect(&mut decoder, &mut outcome);
-    }
+    // Also inside a transaction: the rows ahead of damage are the same either way.
+    collect(&mut decoder, &mut outcome);
     outcome.end = decoder.position().to_string();
     outcome.rows = batches
         .first()

@@ -32,3 +32,17 @@ fn every_input_may_be_cut_off_anywhere() {
         }
     }
 }
+
+/// Damage behind a transaction that is whole.
+#[test]
+fn a_log_may_be_cut_off_in_a_later_transaction() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/log_events");
+    for entry in fs::read_dir(corpus).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        let Some((_, stream)) = bytes.split_first() else { continue };
+        let step = 1 + stream.len() / 16;
+        for end in (0..stream.len()).step_by(step) {
+            super::log_events(&[&bytes, &stream[..end]].concat());
+        }
+    }
+}
