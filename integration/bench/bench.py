@@ -31,6 +31,8 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 WAIT_SECONDS_MAX = 600
 LATENCY_ROWS_PER_SECOND = 10_000
 LATENCY_ROWS = 100_000
+# The longest name of a number is as long.
+WORDS = 82
 # What a server that does nothing keeps: pages of its own tables.
 DIRTY_PAGES_MAX = 200
 
@@ -244,7 +246,7 @@ class Bench:
             slower.append((1 - plain.wall / ruled.wall) * 100)
             dearer.append((ruled.cpu - plain.cpu) / ROWS * 1e9)
         show("3 computed columns and a filter: throughput lost, percent", statistics.median(slower), 25, "at most")
-        print(f"  3 computed columns and a filter: CPU, ns a row{'':16}{statistics.median(dearer):>12,.0f}", flush=True)
+        print(f"  {'3 computed columns and a filter: CPU, ns a row':<{WORDS}}{statistics.median(dearer):>12,.0f}", flush=True)
 
     def drain(self, name, rows, goal, write):
         """The log of `write`, which begins and ends while nobody reads."""
@@ -356,7 +358,7 @@ class Bench:
                 sys.exit(f"{applied} of {len(changes)} changes were applied")
             show(f"latest row of another table, {name}, ms", max(seen.since_commit or seen.milliseconds), 100, "at most")
             if seen.since_commit:
-                print(f"  {'the same from its statement on, with what the server waited':<62}{max(seen.milliseconds):>12.2f}", flush=True)
+                print(f"  {'the same from its statement on, with what the server waited':<{WORDS}}{max(seen.milliseconds):>12.2f}", flush=True)
 
     def many_tables(self):
         """A thousand tables of a thousand rows in one pipeline: until all of them stream, and what that takes."""
@@ -441,7 +443,7 @@ def decoder():
 def show(what, value, goal, bound):
     met = value <= goal if bound == "at most" else value >= goal
     number = f"{value:,.0f}" if value >= 1000 else f"{value:.2f}"
-    print(f"  {what:<62}{number:>12}   goal {bound} {goal:,}   {'met' if met else 'MISSED'}", flush=True)
+    print(f"  {what:<{WORDS}}{number:>12}   goal {bound} {goal:,}   {'met' if met else 'MISSED'}", flush=True)
 
 
 def main():
@@ -464,7 +466,7 @@ def main():
                 "start": bench.start_and_idle,
                 # Ahead of the heavy writers: a server that still flushes their pages is late by itself.
                 "latency": bench.latency,
-                "bulk": lambda: bench.drain("bulk inserts", 2 * ROWS, 1_000_000, bench.bulk_inserts),
+                "bulk": lambda: bench.drain("bulk inserts", 2 * ROWS, 2_000_000, bench.bulk_inserts),
                 "single": lambda: bench.drain("single-row transactions", ROWS // 10 * 2, 300_000, bench.single_inserts),
                 "ddl": bench.definitions,
                 "tables": bench.many_tables,

@@ -40,7 +40,6 @@ pub struct Connection {
     /// Whether an answer is being read; stays set when its reading was given up.
     pub(crate) busy: bool,
     version: String,
-    connection_id: u32,
     verified: bool,
 }
 
@@ -96,7 +95,6 @@ impl Connection {
             capabilities,
             busy: false,
             version: greeting.version,
-            connection_id: greeting.connection_id,
             verified: encrypt && mode.verifies(),
         })
     }
@@ -104,11 +102,6 @@ impl Connection {
     /// The server's version as it greets, e.g. `9.7.0` or `5.5.5-10.11.6-MariaDB-log`.
     pub fn server_version(&self) -> &str {
         &self.version
-    }
-
-    /// The server's number for this connection.
-    pub fn connection_id(&self) -> u32 {
-        self.connection_id
     }
 
     /// Whether the bytes travel in TLS.

@@ -14,7 +14,6 @@ const UTF8MB4: u8 = 45;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) version: String,
-    pub(crate) connection_id: u32,
     pub(crate) capabilities: CapabilityFlags,
     /// What passwords are scrambled with, without the zero byte at its end.
     pub(crate) nonce: Vec<u8>,
@@ -35,7 +34,7 @@ impl Greeting {
             }
         }
         let version = String::from_utf8_lossy(rest.until_zero()).into_owned();
-        let connection_id = rest.u32()?;
+        let _connection_id = rest.u32()?;
         let mut nonce = rest.bytes(8)?.to_vec();
         rest.u8()?;
         let low = rest.u16()?;
@@ -61,7 +60,7 @@ impl Greeting {
         } else {
             b"mysql_native_password".to_vec()
         };
-        Ok(Greeting { version, connection_id, capabilities, nonce, plugin })
+        Ok(Greeting { version, capabilities, nonce, plugin })
     }
 
     /// What both sides can do and we want.
@@ -150,7 +149,6 @@ mod tests {
     fn a_greeting_is_read() {
         let got = Greeting::parse(&greeting()).unwrap();
         assert_eq!(got.version, "8.4.3");
-        assert_eq!(got.connection_id, 77);
         assert_eq!(got.nonce, b"ABCDEFGHIJKLMNOPQRST");
         assert_eq!(got.plugin, b"caching_sha2_password");
         assert!(got.agreed(true).contains(CapabilityFlags::CLIENT_SSL));
