@@ -397,9 +397,7 @@ impl Ingest {
                     self.status.update(|status| status.schema_changes_unsupported += 1);
                 }
                 // The sink cannot take this table; the tables that feed it stop.
-                Err(error) => {
-                    self.stop_feeders(table, &error);
-                }
+                Err(error) => self.stop_feeders(table, &error),
             }
             if let Some(schema) = schema {
                 self.writers.schema(&schema).await?;

@@ -1,34 +1,49 @@
 //! Replays the committed corpus and the regressions through the entry points, so that every build runs them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::TARGETS;
 
-#[test]
-fn the_corpus_of_every_target_is_replayed() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
-    for (name, target) in TARGETS {
-        let mut inputs = 0;
-        for entry in fs::read_dir(corpus.join(name)).unwrap() {
+/// The committed inputs of a target.
+fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let inputs: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
             let path = entry.unwrap().path();
             let bytes = fs::read(&path).unwrap();
+            (path, bytes)
+        })
+        .collect();
+    assert!(!inputs.is_empty(), "the corpus of {name} is empty");
+    inputs
+}
+
+/// The beginnings of an input, cut off at up to seventeen places.
+fn beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let step = 1 + bytes.len() / 16;
+    (0..bytes.len()).step_by(step).map(|end| &bytes[..end])
+}
+
+#[test]
+fn the_corpus_of_every_target_is_replayed() {
+    for (name, target) in TARGETS {
+        for (path, bytes) in corpus(name) {
             // Shown only when the input panics.
             eprintln!("{}", path.display());
             target(&bytes);
-            inputs += 1;
         }
-        assert!(inputs > 0, "the corpus of {name} is empty");
     }
 }
 
 #[test]
 fn every_input_may_be_cut_off_anywhere() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, target) in TARGETS {
-        for entry in fs::read_dir(corpus.join(name)).unwrap() {
-            let bytes = fs::read(entry.unwrap().path()).unwrap();
-            let step = 1 + bytes.len() / 16;
-            (0..bytes.len()).step_by(step).for_each(|end| target(&bytes[..end]));
+        for (_, bytes) in corpus(name) {
+            beginnings(&bytes).for_each(target);
         }
     }
 }
@@ -36,13 +51,10 @@ fn every_input_may_be_cut_off_anywhere() {
 /// Damage behind a transaction that is whole.
 #[test]
 fn a_log_may_be_cut_off_in_a_later_transaction() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/log_events");
-    for entry in fs::read_dir(corpus).unwrap() {
-        let bytes = fs::read(entry.unwrap().path()).unwrap();
+    for (_, bytes) in corpus("log_events") {
         let Some((_, stream)) = bytes.split_first() else { continue };
-        let step = 1 + stream.len() / 16;
-        for end in (0..stream.len()).step_by(step) {
-            super::log_events(&[&bytes, &stream[..end]].concat());
+        for beginning in beginnings(stream) {
+            super::log_events(&[&bytes, beginning].concat());
         }
     }
 }

@@ -34,7 +34,8 @@ impl Greeting {
             }
         }
         let version = String::from_utf8_lossy(rest.until_zero()).into_owned();
-        let _connection_id = rest.u32()?;
+        // The connection's number.
+        rest.u32()?;
         let mut nonce = rest.bytes(8)?.to_vec();
         rest.u8()?;
         let low = rest.u16()?;
