@@ -438,6 +438,8 @@ def decoder():
     for line in text.splitlines():
         if re.search(r"time: |thrpt: ", line) and "%" not in line:
             print(f"  {line}")
+    ratio = float(re.search(r"of that of 10 columns: ([\d.]+)", text)[1])
+    show("decoder: time of a cell of 300 columns, of that of 10", ratio, 1.1, "at most")
 
 
 def show(what, value, goal, bound):

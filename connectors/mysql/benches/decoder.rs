@@ -22,7 +22,10 @@ const BLOCK_BYTES_KEPT_MAX: libc::c_int = 4 << 20;
 
 /// As the reader cuts frames.
 const FRAME_BYTES: u64 = 256 << 10;
-/// A recording is replayed so many times in one go, so that frames fill as in a backlog.
+/// Each recording is laid out again and again until it has at least so many bytes: in a short one every byte would still be
+/// in the cache from the time before, and tables of few columns, whose recordings are short, would look quicker than they are.
+const RECORDED_BYTES_MIN: usize = 512 << 10;
+/// It is replayed so many times in one go, so that frames fill as in a backlog.
 const TIMES: usize = 16;
 
 /// The ten types of the `mixed` tables, as `record.py` creates them.
@@ -91,12 +94,11 @@ fn table(name: &str, columns: Vec<ColumnMeta>) -> TableMeta {
 }
 
 fn mixed(count: usize) -> TableMeta {
-    let mut columns = vec![column("id", "bigint", false)];
-    columns.extend((0..count).map(|at| {
+    let columns = (0..count).map(|at| {
         let (column_type, nullable) = MIX[at % MIX.len()];
         column(&format!("c{at}"), column_type, nullable)
-    }));
-    table(&format!("mixed{count}"), columns)
+    });
+    table(&format!("mixed{count}"), columns.collect())
 }
 
 fn named(name: &str, columns: &[(&str, &str, bool)]) -> TableMeta {
@@ -104,11 +106,49 @@ fn named(name: &str, columns: &[(&str, &str, bool)]) -> TableMeta {
     table(name, columns.collect())
 }
 
-fn replay(meta: TableMeta) -> LogReplay {
-    let mut charsets = Charsets::new();
-    charsets.set_collations([(255, "utf8mb4".to_owned()), (63, "binary".to_owned())]);
-    LogReplay::new(vec![meta], Flavor::MySql, charsets, FRAME_BYTES)
-        .expect("the table can be captured")
+/// A recording, unpacked, and what replays it.
+struct Recording {
+    replay: LogReplay,
+    bytes: Vec<u8>,
+    columns: u64,
+}
+
+impl Recording {
+    fn new(meta: TableMeta, packed: &[u8]) -> Recording {
+        let mut bytes = Vec::new();
+        GzDecoder::new(packed).read_to_end(&mut bytes).expect("a packed file");
+        let mut charsets = Charsets::new();
+        charsets.set_collations([(255, "utf8mb4".to_owned()), (63, "binary".to_owned())]);
+        let columns = meta.columns.len() as u64;
+        let replay = LogReplay::new(vec![meta], Flavor::MySql, charsets, FRAME_BYTES)
+            .expect("the table can be captured");
+        Recording { replay, bytes, columns }
+    }
+
+    fn orders() -> Recording {
+        Recording::new(named("orders", &ORDERS), include_bytes!("recorded/orders.binlog.gz"))
+    }
+
+    fn ten_columns() -> Recording {
+        Recording::new(mixed(10), include_bytes!("recorded/mixed10.binlog.gz"))
+    }
+
+    fn three_hundred_columns() -> Recording {
+        Recording::new(mixed(300), include_bytes!("recorded/mixed300.binlog.gz"))
+    }
+
+    fn single_rows() -> Recording {
+        Recording::new(named("single", &SINGLE), include_bytes!("recorded/single.binlog.gz"))
+    }
+
+    /// As many copies of the recording as have [`RECORDED_BYTES_MIN`].
+    fn copies(&self) -> Vec<Vec<u8>> {
+        vec![self.bytes.clone(); RECORDED_BYTES_MIN.div_ceil(self.bytes.len())]
+    }
+}
+
+fn events_of(copies: &[Vec<u8>]) -> Vec<&[u8]> {
+    copies.iter().flat_map(|copy| events(copy).expect("a whole binlog file")).collect()
 }
 
 fn run(replay: &mut LogReplay, events: &[&[u8]]) -> Replayed {
@@ -163,42 +203,54 @@ fn decoder(criterion: &mut Criterion<CpuTime>) {
         libc::mallopt(libc::M_MMAP_THRESHOLD, BLOCK_BYTES_KEPT_MAX);
         libc::mallopt(libc::M_TRIM_THRESHOLD, BLOCK_BYTES_KEPT_MAX);
     }
-    let recordings: [(&str, &str, &[u8], TableMeta); 4] = [
-        (
-            "orders, bulk",
-            "rows",
-            include_bytes!("recorded/orders.binlog.gz"),
-            named("orders", &ORDERS),
-        ),
-        ("10 columns, bulk", "cells", include_bytes!("recorded/mixed10.binlog.gz"), mixed(10)),
-        ("300 columns, bulk", "cells", include_bytes!("recorded/mixed300.binlog.gz"), mixed(300)),
-        (
-            "single rows",
-            "transactions",
-            include_bytes!("recorded/single.binlog.gz"),
-            named("single", &SINGLE),
-        ),
+    let recordings = [
+        ("orders, bulk", "rows", Recording::orders()),
+        ("10 columns, bulk", "cells", Recording::ten_columns()),
+        ("300 columns, bulk", "cells", Recording::three_hundred_columns()),
+        ("single rows", "transactions", Recording::single_rows()),
     ];
-    for (name, counted, file, meta) in recordings {
-        let mut recording = Vec::new();
-        GzDecoder::new(file).read_to_end(&mut recording).expect("a packed file");
-        let events = events(&recording).expect("a whole binlog file");
-        let columns = meta.columns.len() as u64;
-        let mut replay = replay(meta);
-        let once = run(&mut replay, &events);
+    for (name, counted, mut recording) in recordings {
+        let copies = recording.copies();
+        let events = events_of(&copies);
+        let once = run(&mut recording.replay, &events);
         assert!(once.rows > 0, "nothing of {name} was decoded");
         let bytes = events.iter().map(|event| event.len()).sum::<usize>() * TIMES;
-        let elements = if counted == "cells" { once.rows * columns } else { once.rows };
+        let cells = once.rows * recording.columns;
+        let elements = if counted == "cells" { cells } else { once.rows };
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::ElementsAndBytes { elements, bytes: bytes as u64 });
-        group.bench_function(counted, |bencher| bencher.iter(|| run(&mut replay, &events)));
+        group.bench_function(counted, |bencher| {
+            bencher.iter(|| run(&mut recording.replay, &events));
+        });
         group.finish();
     }
+}
+
+/// What a cell of 300 columns costs, of what one of 10 does. In turns, since a machine's speed may change by half within
+/// seconds: the median of all pairs.
+#[expect(clippy::print_stdout, reason = "criterion prints there too")]
+fn wide_against_narrow(_: &mut Criterion<CpuTime>) {
+    const PAIRS: usize = 100;
+    let (mut narrow, mut wide) = (Recording::ten_columns(), Recording::three_hundred_columns());
+    let copies = (narrow.copies(), wide.copies());
+    let events = (events_of(&copies.0), events_of(&copies.1));
+    let seconds_a_cell = |recording: &mut Recording, events: &[&[u8]]| {
+        let begun = CpuTime.start();
+        let rows = run(&mut recording.replay, events).rows;
+        CpuTime.end(begun).as_secs_f64() / (rows * recording.columns) as f64
+    };
+    let pair = |_| {
+        let narrow = seconds_a_cell(&mut narrow, &events.0);
+        seconds_a_cell(&mut wide, &events.1) / narrow
+    };
+    let mut ratios: Vec<f64> = (0..=PAIRS).map(pair).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("300 columns, time of a cell, of that of 10 columns: {:.3}", ratios[PAIRS / 2]);
 }
 
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = decoder
+    targets = decoder, wide_against_narrow
 }
 criterion_main!(benches);

@@ -10,7 +10,7 @@ pub mod result;
 
 mod batch;
 mod builder;
-mod bulk;
+pub(crate) mod bulk;
 mod cursor;
 mod decimal;
 mod error;

@@ -8,7 +8,7 @@ use cdc_api::TableSchema;
 
 use super::{
     binlog::BinlogPlan,
-    builder::ColumnBuilder,
+    builder::{ColumnBuilder, Expected, Lending, Lent},
     bulk,
     cursor::Cursor,
     error::{DecodeError, Fault},
@@ -49,6 +49,10 @@ pub struct BatchBuilder {
     row_width_bytes: usize,
     appended_bytes: usize,
     found: bulk::Found,
+    rows_expected: Expected,
+    /// Buffers of the batches before, and room for those of the next.
+    lent: Lent,
+    lending: Lending,
 }
 
 impl BatchBuilder {
@@ -75,6 +79,9 @@ impl BatchBuilder {
             row_width_bytes: fields.iter().map(|field| width_bytes(field.data_type())).sum(),
             appended_bytes: 0,
             found: bulk::Found::default(),
+            rows_expected: Expected::default(),
+            lent: Lent::default(),
+            lending: Lending::default(),
         })
     }
 
@@ -103,9 +110,16 @@ impl BatchBuilder {
         self.rows * self.row_width_bytes + self.appended_bytes
     }
 
-    /// Makes room for this many more rows.
-    pub fn reserve(&mut self, rows: usize) {
-        self.columns.iter_mut().for_each(|column| column.builder.reserve(rows));
+    /// Gets room for as many rows as the batches before had: that of one that nobody needs any more, if there is one. To be
+    /// called between batches; without it the room grows with the rows.
+    pub fn make_room(&mut self) {
+        if self.rows > 0 {
+            return;
+        }
+        let mut returned = self.lent.take_back();
+        let rows = self.rows_expected.count();
+        self.columns.iter_mut().for_each(|column| column.builder.make_room(rows, &mut returned));
+        self.lending = Lending::in_place_of(returned);
     }
 
     /// Appends the row image at the start of `image` and says how many bytes it took.
@@ -123,21 +137,23 @@ impl BatchBuilder {
     }
 
     /// Appends some of the row images that begin at `at`, which stand one behind the other, and says how many, and where the next
-    /// begins. One has to end at each of `ends`. This is quicker than one by one, and takes none where it would not be, or
-    /// where a row has a fault: [`BatchBuilder::append_image`] goes on from there.
+    /// begins; none when they are fewer than `rows_min`. One has to end at each of `ends`. This is quicker than one by one, and
+    /// takes none where a row has a fault: [`BatchBuilder::append_image`] goes on from there.
     pub fn append_images(
         &mut self,
         plan: &BinlogPlan,
         images: &[u8],
         at: usize,
         ends: &[usize],
+        rows_min: usize,
     ) -> (usize, usize) {
         let Some(shape) = &plan.shape else { return (0, at) };
         if !Arc::ptr_eq(&plan.codecs, &self.codecs) {
             return (0, at);
         }
         let images = bulk::Images { bytes: images, at, ends };
-        match bulk::append(plan, shape, &mut self.columns, self.rows, &mut self.found, images) {
+        let (columns, found) = (&mut self.columns, &mut self.found);
+        match bulk::append(plan, shape, columns, self.rows, found, images, rows_min) {
             Ok((rows, end)) if rows > 0 => {
                 self.rows += rows;
                 self.appended_bytes += end - at;
@@ -213,19 +229,21 @@ impl BatchBuilder {
             .collect()
     }
 
-    /// Takes the rows as a batch; the builder is empty again.
+    /// Takes the rows as a batch; the builder is empty again, and has no room: see [`BatchBuilder::make_room`].
     ///
     /// # Errors
     /// When a charset's tables gave something that is not UTF-8: nothing of the batch can be used then.
     pub fn finish(&mut self) -> Result<RecordBatch, DecodeError> {
         let arrow = Arc::clone(self.schema.arrow());
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        self.rows_expected.note(self.rows);
         self.rows = 0;
         self.appended_bytes = 0;
+        let mut lending = std::mem::take(&mut self.lending);
         let mut arrays = Vec::with_capacity(self.columns.len());
         let mut failed = None;
         for (at, (column, field)) in self.columns.iter_mut().zip(arrow.fields()).enumerate() {
-            match column.builder.finish(field.data_type()) {
+            match column.builder.finish(field.data_type(), &mut lending) {
                 Ok(array) => arrays.push(array),
                 // The other columns are emptied all the same.
                 Err(error) => failed = failed.or(Some((at, error))),
@@ -236,6 +254,7 @@ impl BatchBuilder {
             failed.column = Some(at);
             return Err(failed);
         }
+        self.lent.lend(lending);
         RecordBatch::try_new_with_options(arrow, arrays, &options)
             .map_err(|error| DecodeError::new(format!("internal: {error}"), 0))
     }

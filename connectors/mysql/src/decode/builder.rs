@@ -10,101 +10,50 @@ use arrow_array::{
         Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
     },
 };
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{ArrowNativeType, OffsetBuffer};
 use arrow_schema::{ArrowError, DataType, Field};
 
+mod bitmap;
+mod room;
 mod var;
 
-pub(crate) use var::Var;
-
+pub(super) use self::room::{Expected, Lending, Lent, Returned};
+pub(crate) use self::var::Var;
+use self::{
+    bitmap::{Bitmap, Nulls},
+    room::Room,
+};
 use super::error::Fault;
-
-/// Takes a vector's content and leaves room for as much again, or as much as `before`: batches of one table are much alike, and
-/// vectors that grow step by step cost copies and fresh pages. Rows that never come cost address space only.
-fn take_leaving_room<T>(values: &mut Vec<T>, before: &mut usize) -> Vec<T> {
-    let expected = values.len().max(*before);
-    *before = values.len();
-    std::mem::replace(values, Vec::with_capacity(expected + expected / 8))
-}
-
-/// As [`take_leaving_room`], for offsets, which begin with 0.
-fn take_offsets(offsets: &mut Vec<i32>, before: &mut usize) -> OffsetBuffer<i32> {
-    let taken = take_leaving_room(offsets, before);
-    offsets.push(0);
-    OffsetBuffer::new(ScalarBuffer::from(taken))
-}
-
-/// Which rows are null. Rows that are not null leave no mark until a null comes behind them, so that they cost nothing.
-#[derive(Debug, Default)]
-struct Nulls(Option<Box<BooleanBufferBuilder>>);
-
-impl Nulls {
-    /// Marks the row behind the first `rows`.
-    fn mark(&mut self, rows: usize) {
-        let valid = self.0.get_or_insert_with(|| Box::new(BooleanBufferBuilder::new(rows + 64)));
-        valid.append_n(rows.saturating_sub(valid.len()), true);
-        valid.append(false);
-    }
-    /// Marks those of the `count` rows behind the first `rows` whose bit is set.
-    fn mark_many(&mut self, rows: usize, nulls: u64, count: usize) {
-        let valid = self.0.get_or_insert_with(|| Box::new(BooleanBufferBuilder::new(rows + 64)));
-        valid.append_n(rows.saturating_sub(valid.len()), true);
-        valid.append_packed_range(0..count.min(64), &(!nulls).to_le_bytes());
-    }
-    fn truncate(&mut self, rows: usize) {
-        if let Some(valid) = &mut self.0
-            && valid.len() > rows
-        {
-            valid.truncate(rows);
-        }
-    }
-    fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
-        let mut valid = self.0.take()?;
-        valid.append_n(rows.saturating_sub(valid.len()), true);
-        Some(NullBuffer::new(valid.finish()))
-    }
-}
 
 /// Values of one fixed width.
 #[derive(Debug)]
 pub(crate) struct Fixed<T> {
-    values: Vec<T>,
+    values: Room<T>,
     nulls: Nulls,
-    /// Values of the batch before.
-    before: usize,
 }
 
 impl<T: Copy + Default> Fixed<T> {
     fn new(capacity: usize) -> Self {
-        Fixed { values: Vec::with_capacity(capacity), nulls: Nulls::default(), before: 0 }
+        Fixed { values: Room::with_capacity(capacity), nulls: Nulls::default() }
     }
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         self.values.push(value);
     }
-    /// Appends values of which none is null.
-    #[inline(always)]
-    pub(crate) fn extend(&mut self, values: impl ExactSizeIterator<Item = T>) {
-        self.values.extend(values);
-    }
-    /// Appends so many values, to be overwritten.
+    /// Appends so many values, none of them null, to be overwritten.
     #[inline(always)]
     pub(crate) fn grow(&mut self, count: usize) -> &mut [T] {
-        let start = self.values.len();
-        self.values.resize(start + count, T::default());
-        self.values.get_mut(start..).unwrap_or_default()
+        self.values.grow(count)
     }
     /// Makes null, and clears, what has a set bit among the last `count` values, at most 64.
     fn clear_nulls(&mut self, nulls: u64, count: usize) {
         let start = self.values.len().saturating_sub(count);
         self.nulls.mark_many(start, nulls, count);
-        let last = self.values.get_mut(start..).unwrap_or_default();
-        let mut left = nulls;
-        while left != 0 {
-            if let Some(value) = last.get_mut(left.trailing_zeros() as usize) {
+        let last = self.values.behind_mut(start).unwrap_or_default();
+        for row in set_bits(nulls) {
+            if let Some(value) = last.get_mut(row) {
                 *value = T::default();
             }
-            left &= left - 1;
         }
     }
     #[inline]
@@ -116,44 +65,67 @@ impl<T: Copy + Default> Fixed<T> {
         self.values.truncate(rows);
         self.nulls.truncate(rows);
     }
-    fn finish<A: ArrowPrimitiveType<Native = T>>(&mut self, ty: &DataType) -> ArrayRef
-    where
-        T: arrow_buffer::ArrowNativeType,
-    {
-        let nulls = self.nulls.finish(self.values.len());
-        let values = ScalarBuffer::from(take_leaving_room(&mut self.values, &mut self.before));
+}
+
+impl<T: Copy + Default + ArrowNativeType> Fixed<T> {
+    fn finish<A: ArrowPrimitiveType<Native = T>>(
+        &mut self,
+        ty: &DataType,
+        lent: &mut Lending,
+    ) -> ArrayRef {
+        let rows = self.values.len();
+        let values = self.values.finish(lent);
+        let nulls = self.nulls.finish(rows, lent);
         Arc::new(PrimitiveArray::<A>::new(values, nulls).with_data_type(ty.clone()))
     }
+    fn make_room(&mut self, rows: usize, returned: &mut Returned) {
+        self.values.make_room(rows, returned);
+        self.nulls.make_room(rows, returned);
+    }
+}
+
+/// The places of the set bits.
+fn set_bits(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = bits.trailing_zeros() as usize;
+        let left = bits.checked_sub(1)?;
+        bits &= left;
+        Some(at)
+    })
 }
 
 /// Truth values.
 #[derive(Debug)]
 pub(crate) struct Bits {
-    values: BooleanBufferBuilder,
+    values: Bitmap,
     nulls: Nulls,
 }
 
 impl Bits {
     #[inline]
     pub(crate) fn push(&mut self, value: bool) {
-        self.values.append(value);
+        self.values.push(value);
     }
     /// Appends `count` values, at most 64, one a bit.
     pub(crate) fn extend(&mut self, values: u64, count: usize) {
-        self.values.append_packed_range(0..count.min(64), &values.to_le_bytes());
+        self.values.extend(values, count);
     }
     /// As [`Fixed::clear_nulls`].
     fn clear_nulls(&mut self, nulls: u64, count: usize) {
         let start = self.values.len().saturating_sub(count);
         self.nulls.mark_many(start, nulls, count);
-        let mut left = nulls;
-        while left != 0 {
-            let row = left.trailing_zeros() as usize;
-            if row < count {
-                self.values.set_bit(start + row, false);
-            }
-            left &= left - 1;
-        }
+        set_bits(nulls)
+            .filter(|row| *row < count)
+            .for_each(|row| self.values.clear_bit(start + row));
+    }
+    fn finish(&mut self, lent: &mut Lending) -> ArrayRef {
+        let rows = self.values.len();
+        let values = self.values.finish(lent);
+        Arc::new(BooleanArray::new(values, self.nulls.finish(rows, lent)))
+    }
+    fn make_room(&mut self, rows: usize, returned: &mut Returned) {
+        self.values.make_room(rows, returned);
+        self.nulls.make_room(rows, returned);
     }
 }
 
@@ -162,17 +134,16 @@ impl Bits {
 pub(crate) struct Lists<T> {
     /// The items; push any number, then end the list.
     pub(crate) items: T,
-    offsets: Vec<i32>,
+    offsets: Room<i32>,
     nulls: Nulls,
-    /// Offsets of the batch before.
-    before: usize,
+    /// Items of a batch.
+    expected: Expected,
 }
 
 impl<T> Lists<T> {
     fn new(items: T, capacity: usize) -> Self {
-        let mut offsets = Vec::with_capacity(capacity + 1);
-        offsets.push(0);
-        Lists { items, offsets, nulls: Nulls::default(), before: 0 }
+        let (offsets, nulls) = (first_offset(capacity), Nulls::default());
+        Lists { items, offsets, nulls, expected: Expected::default() }
     }
     fn end(&mut self, items: usize) -> Result<(), Fault> {
         let end = i32::try_from(items)
@@ -193,15 +164,46 @@ impl<T> Lists<T> {
         self.nulls.truncate(rows);
         self.last() as usize
     }
-    fn finish(&mut self, ty: &DataType, items: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    fn finish(
+        &mut self,
+        ty: &DataType,
+        items: ArrayRef,
+        lent: &mut Lending,
+    ) -> Result<ArrayRef, ArrowError> {
         let field = match ty {
             DataType::List(field) => Arc::clone(field),
             other => Arc::new(Field::new("item", other.clone(), true)),
         };
-        let nulls = self.nulls.finish(self.offsets.len() - 1);
-        let offsets = take_offsets(&mut self.offsets, &mut self.before);
+        self.expected.note(items.len());
+        let rows = self.offsets.len() - 1;
+        let offsets = finish_offsets(&mut self.offsets, lent);
+        let nulls = self.nulls.finish(rows, lent);
         Ok(Arc::new(ListArray::try_new(field, offsets, items, nulls)?))
     }
+    fn make_room(&mut self, rows: usize, returned: &mut Returned) {
+        make_room_for_offsets(&mut self.offsets, rows, returned);
+        self.nulls.make_room(rows, returned);
+    }
+}
+
+/// Offsets of no values yet.
+fn first_offset(capacity: usize) -> Room<i32> {
+    let mut offsets = Room::with_capacity(capacity + 1);
+    offsets.push(0);
+    offsets
+}
+
+/// As [`Room::finish`]; what is left are the offsets of no values.
+fn finish_offsets(offsets: &mut Room<i32>, lent: &mut Lending) -> OffsetBuffer<i32> {
+    let finished = OffsetBuffer::new(offsets.finish(lent));
+    offsets.push(0);
+    finished
+}
+
+/// As [`Room::make_room`], for the offsets of so many rows.
+fn make_room_for_offsets(offsets: &mut Room<i32>, rows: usize, returned: &mut Returned) {
+    offsets.make_room(rows + 1, returned);
+    offsets.push(0);
 }
 
 impl Lists<Var> {
@@ -254,7 +256,7 @@ impl ColumnBuilder {
         use ColumnBuilder as B;
         Some(match ty {
             DataType::Boolean => B::Bool(Box::new(Bits {
-                values: BooleanBufferBuilder::new(capacity),
+                values: Bitmap::with_capacity(capacity),
                 nulls: Nulls::default(),
             })),
             DataType::Int8 => B::I8(Fixed::new(capacity)),
@@ -303,7 +305,7 @@ impl ColumnBuilder {
         match self {
             B::Bool(bits) => {
                 bits.nulls.mark(bits.values.len());
-                bits.values.append(false);
+                bits.values.push(false);
             }
             B::I8(fixed) => fixed.push_null(),
             B::I16(fixed) => fixed.push_null(),
@@ -341,9 +343,7 @@ impl ColumnBuilder {
         use ColumnBuilder as B;
         match self {
             B::Bool(bits) => {
-                if bits.values.len() > rows {
-                    bits.values.truncate(rows);
-                }
+                bits.values.truncate(rows);
                 bits.nulls.truncate(rows);
             }
             B::I8(fixed) => fixed.truncate(rows),
@@ -365,61 +365,68 @@ impl ColumnBuilder {
         }
     }
 
-    /// Makes room for more rows, so that a bulk event does not grow the vectors step by step.
-    pub(crate) fn reserve(&mut self, rows: usize) {
+    /// Gets the room of a batch that came back, or room for so many rows. Nothing is built at that time.
+    pub(crate) fn make_room(&mut self, rows: usize, returned: &mut Returned) {
         use ColumnBuilder as B;
         match self {
-            B::I8(fixed) => fixed.values.reserve(rows),
-            B::I16(fixed) => fixed.values.reserve(rows),
-            B::I32(fixed) | B::Date(fixed) => fixed.values.reserve(rows),
-            B::I64(fixed) | B::Time(fixed) | B::Timestamp(fixed) => fixed.values.reserve(rows),
-            B::F32(fixed) => fixed.values.reserve(rows),
-            B::F64(fixed) => fixed.values.reserve(rows),
-            B::Decimal(fixed) => fixed.values.reserve(rows),
-            B::Utf8(var) | B::Binary(var) => var.offsets.reserve(rows),
-            B::Texts(lists) => lists.offsets.reserve(rows),
-            B::Floats(lists) => lists.offsets.reserve(rows),
-            B::Bool(_) => {}
+            B::Bool(bits) => bits.make_room(rows, returned),
+            B::I8(fixed) => fixed.make_room(rows, returned),
+            B::I16(fixed) => fixed.make_room(rows, returned),
+            B::I32(fixed) | B::Date(fixed) => fixed.make_room(rows, returned),
+            B::I64(fixed) | B::Time(fixed) | B::Timestamp(fixed) => fixed.make_room(rows, returned),
+            B::F32(fixed) => fixed.make_room(rows, returned),
+            B::F64(fixed) => fixed.make_room(rows, returned),
+            B::Decimal(fixed) => fixed.make_room(rows, returned),
+            B::Utf8(var) | B::Binary(var) => var.make_room(rows, returned),
+            B::Texts(lists) => {
+                lists.items.make_room(lists.expected.count(), returned);
+                lists.make_room(rows, returned);
+            }
+            B::Floats(lists) => {
+                lists.items.make_room(lists.expected.count(), returned);
+                lists.make_room(rows, returned);
+            }
         }
     }
 
-    /// Takes what was built as an array of this Arrow type, and is empty again.
+    /// Takes what was built as an array of this Arrow type, and is empty again; it has no room then.
     ///
     /// # Errors
     /// When text is not UTF-8: a charset's tables are wrong.
-    pub(crate) fn finish(&mut self, ty: &DataType) -> Result<ArrayRef, ArrowError> {
+    pub(crate) fn finish(
+        &mut self,
+        ty: &DataType,
+        lent: &mut Lending,
+    ) -> Result<ArrayRef, ArrowError> {
         use ColumnBuilder as B;
         Ok(match self {
-            B::Bool(bits) => {
-                let nulls = bits.nulls.finish(bits.values.len());
-                Arc::new(BooleanArray::new(bits.values.finish(), nulls))
-            }
-            B::I8(fixed) => fixed.finish::<Int8Type>(ty),
-            B::I16(fixed) => fixed.finish::<Int16Type>(ty),
-            B::I32(fixed) => fixed.finish::<Int32Type>(ty),
-            B::I64(fixed) => fixed.finish::<Int64Type>(ty),
-            B::F32(fixed) => fixed.finish::<Float32Type>(ty),
-            B::F64(fixed) => fixed.finish::<Float64Type>(ty),
-            B::Decimal(fixed) => fixed.finish::<Decimal128Type>(ty),
-            B::Date(fixed) => fixed.finish::<Date32Type>(ty),
-            B::Time(fixed) => fixed.finish::<Time64MicrosecondType>(ty),
-            B::Timestamp(fixed) => fixed.finish::<TimestampMicrosecondType>(ty),
+            B::Bool(bits) => bits.finish(lent),
+            B::I8(fixed) => fixed.finish::<Int8Type>(ty, lent),
+            B::I16(fixed) => fixed.finish::<Int16Type>(ty, lent),
+            B::I32(fixed) => fixed.finish::<Int32Type>(ty, lent),
+            B::I64(fixed) => fixed.finish::<Int64Type>(ty, lent),
+            B::F32(fixed) => fixed.finish::<Float32Type>(ty, lent),
+            B::F64(fixed) => fixed.finish::<Float64Type>(ty, lent),
+            B::Decimal(fixed) => fixed.finish::<Decimal128Type>(ty, lent),
+            B::Date(fixed) => fixed.finish::<Date32Type>(ty, lent),
+            B::Time(fixed) => fixed.finish::<Time64MicrosecondType>(ty, lent),
+            B::Timestamp(fixed) => fixed.finish::<TimestampMicrosecondType>(ty, lent),
             B::Utf8(var) => {
-                let (offsets, values, nulls) = var.parts();
+                let (offsets, values, nulls) = var.parts(lent);
                 Arc::new(StringArray::try_new(offsets, values, nulls)?)
             }
             B::Binary(var) => {
-                let (offsets, values, nulls) = var.parts();
+                let (offsets, values, nulls) = var.parts(lent);
                 Arc::new(BinaryArray::try_new(offsets, values, nulls)?)
             }
             B::Texts(lists) => {
-                let (offsets, values, nulls) = lists.items.parts();
+                let (offsets, values, nulls) = lists.items.parts(lent);
                 let items = Arc::new(StringArray::try_new(offsets, values, nulls)?);
-                lists.finish(ty, items)?
+                lists.finish(ty, items, lent)?
             }
             B::Floats(lists) => {
-                let items = lists.items.finish::<Float32Type>(&DataType::Float32);
-                lists.finish(ty, items)?
+                let items = lists.items.finish::<Float32Type>(&DataType::Float32, lent);
+                lists.finish(ty, items, lent)?
             }
         })
     }

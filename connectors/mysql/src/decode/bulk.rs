@@ -18,11 +18,12 @@ use self::{cells::Cells, walk::Taken};
 use super::{batch::ColumnState, binlog::BinlogPlan, error::Fault};
 
 /// Rows that are decoded together: their null bits are one number.
-pub(super) const ROWS_MAX: usize = 64;
+pub(crate) const ROWS_MAX: usize = 64;
 /// With fewer rows the walk costs more than it saves.
-const ROWS_MIN: usize = 3;
+pub(crate) const ROWS_MIN: usize = 3;
 
-/// Appends the first rows of `images` to all columns, or none: then the columns may hold halves of them.
+/// Appends the first rows of `images` to all columns, or none: also when there are fewer than `rows_min`. After a fault the
+/// columns may hold halves of them.
 pub(super) fn append(
     plan: &BinlogPlan,
     shape: &Shape,
@@ -30,16 +31,17 @@ pub(super) fn append(
     rows_before: usize,
     found: &mut Found,
     images: Images<'_>,
+    rows_min: usize,
 ) -> Result<Taken, Fault> {
     let length = images.bytes.len();
     // Places are kept in 32 bits.
-    if length.saturating_sub(images.at) / ROWS_MIN < shape.image_bytes_min
+    if length.saturating_sub(images.at) < shape.image_bytes_min.saturating_mul(rows_min)
         || u32::try_from(length).is_err()
     {
         return Ok((0, 0));
     }
     let taken = found.walk(shape, images);
-    if taken.0 < ROWS_MIN {
+    if taken.0 < rows_min {
         return Ok((0, 0));
     }
     found.nulled_before.clear();
@@ -64,19 +66,19 @@ fn append_columns(
     taken: Taken,
 ) -> Result<(), Fault> {
     let images = images.get(..taken.1).unwrap_or_default();
-    let codecs = plan.codecs.iter().zip(&shape.places);
-    for (at, ((step, column), (codec, &(run, distance)))) in
-        plan.steps.iter().zip(columns).zip(codecs).enumerate()
+    for (at, ((step, column), place)) in
+        plan.steps.iter().zip(columns).zip(&shape.places).enumerate()
     {
-        let mut runs = found.runs.get(run as usize..).unwrap_or_default().iter();
+        let mut runs = found.runs.get(place.run as usize..).unwrap_or_default().iter();
         let Some(run) = runs.next() else { return Err(Fault::wrong_builder()) };
         let begins = run.begins.get(..taken.0).unwrap_or_default();
         let ends = runs.next().and_then(|next| next.begins.get(..taken.0)).unwrap_or_default();
-        let nulls = if codec.stores_null { run.nulls } else { 0 };
-        let cells = Cells { images, begins, ends, distance, nulls };
+        let nulls = if place.stores_null { run.nulls } else { 0 };
+        let cells = Cells { images, begins, ends, distance: place.distance, nulls };
         if !cells.append_plain(step, column, rows_before)? {
             column.builder.truncate(rows_before);
             found.nulled_before.push((at, column.nulled));
+            let codec = plan.codecs.get(at).ok_or_else(Fault::wrong_builder)?;
             cells.append_any(step, column, codec)?;
         }
     }

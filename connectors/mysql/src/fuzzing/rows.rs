@@ -10,6 +10,7 @@ use crate::{
     decode::{
         BatchBuilder, DecodeError, KeyCell,
         binlog::{BinlogPlan, RowsEvent, RowsKind, TableMap, inflate_rows},
+        bulk,
         result::{ResultColumn, ResultPlan},
     },
     keys::{Form, KeyCodec},
@@ -98,20 +99,23 @@ fn decode_event(
     let nulled = whole.take_nulled();
     let batch = whole.finish().expect("rows that were taken can be finished");
     compare(&batch, &singles);
-    let mut together = together(codec, plan, event.rows());
-    assert_eq!(nulled, together.take_nulled(), "as many values are made null");
-    let together = together.finish().expect("as above");
-    assert!(together == batch, "rows column by column differ from rows one by one");
+    let mut builder = BatchBuilder::new(codec, 4).expect("as above");
+    // A second time into the buffers of the first.
+    for _ in 0..2 {
+        builder.make_room();
+        append_together(&mut builder, plan, event.rows());
+        assert_eq!(nulled, builder.take_nulled(), "as many values are made null");
+        let together = builder.finish().expect("as above");
+        assert!(together == batch, "rows column by column differ from rows one by one");
+    }
     Some(batch)
 }
 
 /// The images as the log's reader takes them: many together as long as that goes, then one by one.
-fn together(codec: &TableCodec, plan: &BinlogPlan, images: &[u8]) -> BatchBuilder {
-    let mut builder =
-        BatchBuilder::new(codec, 4).expect("every type of the value model has a builder");
+fn append_together(builder: &mut BatchBuilder, plan: &BinlogPlan, images: &[u8]) {
     let mut rest = images;
     while !rest.is_empty() {
-        let (rows, bytes) = builder.append_images(plan, rest, 0, &[]);
+        let (rows, bytes) = builder.append_images(plan, rest, 0, &[], bulk::ROWS_MIN);
         let taken = match rows {
             0 => builder.append_image(plan, rest).unwrap_or(0),
             _ => bytes,
@@ -121,7 +125,6 @@ fn together(codec: &TableCodec, plan: &BinlogPlan, images: &[u8]) -> BatchBuilde
         }
         rest = &rest[taken..];
     }
-    builder
 }
 
 /// The completed images are those of an update that was logged whole, and decode or fail as such.

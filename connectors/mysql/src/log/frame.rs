@@ -159,7 +159,7 @@ pub(crate) struct LogFrame {
 #[derive(Default)]
 pub(crate) struct FrameBuilder {
     open: Vec<OpenBatch>,
-    /// The builders of the last frame's tables by table key, each with room for as many rows again.
+    /// The builders of the last frame's tables by table key.
     spare: HashMap<u32, BatchBuilder>,
     /// Index into `open` by table key; `usize::MAX` for none.
     places: Vec<usize>,
@@ -217,7 +217,10 @@ impl FrameBuilder {
             self.places[key] = self.open.len();
             let spare = self.spare.remove(&table.key.0).filter(|spare| spare.is_of(&table.codec));
             let builder = match spare {
-                Some(builder) => builder,
+                Some(mut builder) => {
+                    builder.make_room();
+                    builder
+                }
                 None => BatchBuilder::new(&table.codec, ROWS_EXPECTED)?,
             };
             self.open.push(OpenBatch {

@@ -11,6 +11,8 @@ use crate::{
 
 /// Images that wait are decoded when they have so many bytes.
 const BYTES_MAX: usize = 256 << 10;
+/// Before that, as many as make the largest runs are: what waits should still be in the processor's cache.
+const BYTES_ENOUGH: usize = 128 << 10;
 
 /// The images of events that do the same to one table.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Held {
     pub(crate) ends: Vec<usize>,
     /// Where the decoder stood at each event.
     places: Vec<LogPosition>,
+    /// Whether they make no run of rows.
+    is_left: bool,
 }
 
 impl Held {
@@ -35,7 +39,15 @@ impl Held {
         mut room: Vec<u8>,
     ) -> Self {
         room.clear();
-        Held { table, plan, kind, images: room, ends: Vec::new(), places: Vec::new() }
+        Held {
+            table,
+            plan,
+            kind,
+            images: room,
+            ends: Vec::new(),
+            places: Vec::new(),
+            is_left: false,
+        }
     }
 
     /// Whether an event may wait for others: more of its statement come, and it is small. An update's images are compared
@@ -61,6 +73,21 @@ impl Held {
     /// Whether it holds as much as may wait.
     pub(crate) fn is_full(&self) -> bool {
         self.images.len() >= BYTES_MAX
+    }
+
+    /// Whether runs of rows should be decoded of it. What was left the last time is not looked at again.
+    pub(crate) fn has_enough(&self) -> bool {
+        self.images.len() >= BYTES_ENOUGH && !self.is_left
+    }
+
+    /// The first bytes of the images were decoded.
+    pub(crate) fn cut_front(&mut self, bytes: usize) {
+        self.is_left = bytes == 0;
+        self.images.drain(..bytes.min(self.images.len()));
+        let gone = self.ends.partition_point(|&end| end <= bytes);
+        self.ends.drain(..gone);
+        self.places.drain(..gone);
+        self.ends.iter_mut().for_each(|end| *end -= bytes);
     }
 
     /// Where the decoder stood at the event that has this byte of the images.

@@ -13,6 +13,7 @@ use crate::{
     decode::{
         DecodeError, KeyCell,
         binlog::{BinlogPlan, RowsEvent, RowsKind},
+        bulk,
     },
     keys::Form,
     position::LogPosition,
@@ -85,6 +86,22 @@ pub(crate) fn append_held(
     }
 }
 
+/// Appends the first of the held images, as many as make the largest runs of rows that are decoded together, and says how
+/// many bytes they take. A row that has a fault, and those behind it, are left.
+pub(crate) fn append_whole_runs(
+    frame: &mut FrameBuilder,
+    held: &Held,
+    before: BeforeImages,
+) -> Result<usize, DecodeError> {
+    let images = Images { bytes: &held.images, ends: &held.ends };
+    let mut ordinal = frame.ordinals();
+    let batch = frame.batch(&held.table)?;
+    let mut appender = Appender::new(batch, &held.plan, before);
+    let taken = appender.many(images, held.kind, &mut ordinal, bulk::ROWS_MAX);
+    frame.advance_ordinals(ordinal - frame.ordinals());
+    Ok(taken)
+}
+
 /// Images one behind the other, and where one event's end and the next one's begin.
 #[derive(Clone, Copy)]
 struct Images<'e> {
@@ -112,7 +129,7 @@ fn append_images(
 ) -> Result<Option<(usize, RowError)>, RowError> {
     let mut ordinal = frame.ordinals();
     let batch = frame.batch(table)?;
-    let mut appender = Appender { batch, plan, before, old: Vec::new(), new: Vec::new() };
+    let mut appender = Appender::new(batch, plan, before);
     let done = appender.all(images, kind, &mut ordinal);
     let count = ordinal - frame.ordinals();
     frame.advance_ordinals(count);
@@ -200,7 +217,11 @@ struct Appender<'f, 'e> {
     new: Vec<KeyCell<'e>>,
 }
 
-impl<'e> Appender<'_, 'e> {
+impl<'f, 'e> Appender<'f, 'e> {
+    fn new(batch: &'f mut OpenBatch, plan: &'f BinlogPlan, before: BeforeImages) -> Self {
+        Appender { batch, plan, before, old: Vec::new(), new: Vec::new() }
+    }
+
     /// All images; with an error, where its row begins.
     fn all(
         &mut self,
@@ -208,7 +229,7 @@ impl<'e> Appender<'_, 'e> {
         kind: RowsKind,
         ordinal: &mut u32,
     ) -> Result<(), (usize, RowError)> {
-        let mut at = self.many(images, kind, ordinal);
+        let mut at = self.many(images, kind, ordinal, bulk::ROWS_MIN);
         while at < images.bytes.len() {
             let rest = images.of_event(at);
             let done = match kind {
@@ -226,8 +247,14 @@ impl<'e> Appender<'_, 'e> {
         Ok(())
     }
 
-    /// As many of the images as can be decoded together; returns where the rest begins.
-    fn many(&mut self, images: Images<'e>, kind: RowsKind, ordinal: &mut u32) -> usize {
+    /// As many of the images as can be decoded together, at least `rows_min` at a time; returns where the rest begins.
+    fn many(
+        &mut self,
+        images: Images<'e>,
+        kind: RowsKind,
+        ordinal: &mut u32,
+        rows_min: usize,
+    ) -> usize {
         let op = match kind {
             RowsKind::Write => Op::Insert,
             RowsKind::Delete => Op::Delete,
@@ -239,7 +266,8 @@ impl<'e> Appender<'_, 'e> {
         }
         loop {
             let builder = &mut self.batch.builder;
-            let (rows, end) = builder.append_images(self.plan, images.bytes, at, images.ends);
+            let Images { bytes, ends } = images;
+            let (rows, end) = builder.append_images(self.plan, bytes, at, ends, rows_min);
             if rows == 0 {
                 return at;
             }

@@ -391,6 +391,7 @@ impl<'t> Decoding<'t> {
             self.closed_bytes += self.builder.bytes();
             self.table.note_nulled(self.builder.take_nulled());
             self.batches.push(self.builder.finish()?);
+            self.builder.make_room();
         }
         Ok(())
     }

@@ -2,7 +2,10 @@
 
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer};
 
-use super::{super::error::Fault, Nulls, take_leaving_room, take_offsets};
+use super::{
+    super::error::Fault, Expected, Lending, Nulls, Returned, Room, finish_offsets, first_offset,
+    make_room_for_offsets,
+};
 
 /// Values up to this long are copied as if they were exactly this long.
 const HEAD: usize = 16;
@@ -10,37 +13,40 @@ const HEAD: usize = 16;
 /// Values of any length, one buffer for all.
 #[derive(Debug)]
 pub(crate) struct Var {
-    values: Vec<u8>,
-    pub(super) offsets: Vec<i32>,
+    values: Room<u8>,
+    offsets: Room<i32>,
     nulls: Nulls,
-    /// Bytes and offsets of the batch before.
-    before: (usize, usize),
+    /// Bytes of a batch.
+    expected: Expected,
 }
 
 impl Var {
     pub(super) fn new(capacity: usize) -> Self {
-        let mut offsets = Vec::with_capacity(capacity + 1);
-        offsets.push(0);
-        Var { values: Vec::new(), offsets, nulls: Nulls::default(), before: (0, 0) }
+        Var {
+            values: Room::with_capacity(0),
+            offsets: first_offset(capacity),
+            nulls: Nulls::default(),
+            expected: Expected::default(),
+        }
     }
     /// Appends a whole value.
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.values.extend_from_slice(bytes);
+        self.values.grow(bytes.len()).copy_from_slice(bytes);
         self.end_value()
     }
     /// Appends the first `count` bytes: a copy of constant size and a cut cost less than a copy of any size.
     #[inline(always)]
-    pub(crate) fn push_head(&mut self, head: &[u8; 16], count: usize) -> Result<(), Fault> {
+    pub(crate) fn push_head(&mut self, head: &[u8; HEAD], count: usize) -> Result<(), Fault> {
         let start = self.values.len();
-        self.values.extend_from_slice(head);
+        self.values.grow(HEAD).copy_from_slice(head);
         self.values.truncate(start + count);
         self.end_value()
     }
     /// Where a value is built in place; [`Var::end_value`] ends it.
     #[inline]
     pub(crate) fn value(&mut self) -> &mut Vec<u8> {
-        &mut self.values
+        self.values.vec()
     }
     #[inline]
     pub(crate) fn end_value(&mut self) -> Result<(), Fault> {
@@ -60,11 +66,8 @@ impl Var {
     ) -> Result<bool, Fault> {
         let (start, end) = (self.values.len(), self.values.len() + bytes);
         i32::try_from(end).map_err(|_| too_much())?;
-        self.values.resize(end + HEAD, 0);
-        let first = self.offsets.len();
-        self.offsets.resize(first + begins.len(), 0);
-        let into = self.values.get_mut(start..).unwrap_or_default();
-        let offsets = self.offsets.get_mut(first..).unwrap_or_default();
+        let into = self.values.grow(bytes + HEAD);
+        let offsets = self.offsets.grow(begins.len());
         let lengths_end = copy_pieces(from, into, offsets, begins, ends, head);
         offsets.iter_mut().for_each(|offset| *offset = offset.wrapping_add(start as i32));
         self.values.truncate(end);
@@ -76,10 +79,10 @@ impl Var {
     }
     /// Whether each of the values behind the first `rows` is UTF-8. The column's text before them is not looked at.
     pub(crate) fn is_utf8_behind(&self, rows: usize) -> bool {
-        let Some((&start, ends)) = self.offsets.get(rows..).and_then(<[i32]>::split_first) else {
+        let Some((&start, ends)) = self.offsets.behind(rows).and_then(<[i32]>::split_first) else {
             return false;
         };
-        let Some(bytes) = self.values.get(start as usize..) else { return false };
+        let Some(bytes) = self.values.behind(start as usize) else { return false };
         if is_ascii(bytes) {
             return true;
         }
@@ -108,10 +111,20 @@ impl Var {
         // Also when no value was ended: a failed one may have left bytes behind.
         self.values.truncate(self.last() as usize);
     }
-    pub(super) fn parts(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
-        let nulls = self.nulls.finish(self.rows());
-        let values = Buffer::from_vec(take_leaving_room(&mut self.values, &mut self.before.0));
-        (take_offsets(&mut self.offsets, &mut self.before.1), values, nulls)
+    pub(super) fn parts(
+        &mut self,
+        lent: &mut Lending,
+    ) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
+        let rows = self.rows();
+        self.expected.note(self.values.len());
+        let values = self.values.finish(lent).into_inner();
+        let offsets = finish_offsets(&mut self.offsets, lent);
+        (offsets, values, self.nulls.finish(rows, lent))
+    }
+    pub(super) fn make_room(&mut self, rows: usize, returned: &mut Returned) {
+        self.values.make_room(self.expected.count(), returned);
+        make_room_for_offsets(&mut self.offsets, rows, returned);
+        self.nulls.make_room(rows, returned);
     }
 }
 

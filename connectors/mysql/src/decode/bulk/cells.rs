@@ -196,10 +196,10 @@ impl Cells<'_> {
         of: impl Fn([u8; N]) -> T,
     ) -> bool {
         let images = self.shifted();
-        fixed.extend(self.begins.iter().map(|&begin| {
+        for (into, &begin) in fixed.grow(self.begins.len()).iter_mut().zip(self.begins) {
             let at = begin as usize;
-            of(*images.get(at..at + N).and_then(<[u8]>::first_chunk).unwrap_or(&[0; N]))
-        }));
+            *into = of(*images.get(at..at + N).and_then(<[u8]>::first_chunk).unwrap_or(&[0; N]));
+        }
         self.are_whole(N)
     }
 

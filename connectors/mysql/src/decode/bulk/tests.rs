@@ -11,7 +11,7 @@ use super::{
         binlog::{BinlogPlan, RowsEvent, TableMap},
         tests::{codec, corpus},
     },
-    ROWS_MAX,
+    ROWS_MAX, ROWS_MIN,
 };
 use crate::{
     types::schema_tests::table,
@@ -28,7 +28,7 @@ fn decode(codec: &TableCodec, plan: &BinlogPlan, images: &[u8], together: bool) 
     while !rest.is_empty() {
         let before = builder.len();
         let (rows, bytes) =
-            if together { builder.append_images(plan, rest, 0, &[]) } else { (0, 0) };
+            if together { builder.append_images(plan, rest, 0, &[], ROWS_MIN) } else { (0, 0) };
         assert_eq!(builder.len(), before + rows);
         if rows > 0 {
             rest = &rest[bytes..];
@@ -94,13 +94,57 @@ fn all_types_in_any_number_of_rows() {
 fn so_many_rows_are_taken_at_once() {
     let (codec, plan, images) = recorded(Flavor::MySql, 100);
     let mut builder = BatchBuilder::new(&codec, 1).unwrap();
-    let (rows, bytes) = builder.append_images(&plan, &images, 0, &[]);
+    let (rows, bytes) = builder.append_images(&plan, &images, 0, &[], ROWS_MIN);
     assert_eq!((rows, bytes), (ROWS_MAX, images.len() * ROWS_MAX / 200));
     // One or two rows are not worth the walk.
-    assert_eq!(builder.append_images(&plan, &images[..images.len() / 100], 0, &[]), (0, 0));
+    let few = &images[..images.len() / 100];
+    assert_eq!(builder.append_images(&plan, few, 0, &[], ROWS_MIN), (0, 0));
+    // Not so many as were asked for.
+    let almost = images.len() / 200 * (ROWS_MAX - 1);
+    assert_eq!(builder.append_images(&plan, &images[..almost], 0, &[], ROWS_MAX), (0, 0));
     assert_eq!(builder.len(), ROWS_MAX);
-    let (_, more) = builder.append_images(&plan, &images, bytes, &[images.len()]);
+    let (_, more) = builder.append_images(&plan, &images, bytes, &[images.len()], ROWS_MAX);
     assert_eq!((builder.len(), more), (2 * ROWS_MAX, 2 * bytes));
+}
+
+/// Batches that are still there while the builder fills the buffers of others that are gone again.
+#[test]
+fn a_batch_stays_as_it_is_while_buffers_of_others_are_filled_again() {
+    for flavor in [Flavor::MySql, Flavor::MariaDb] {
+        let (codec, plan, images) = recorded(flavor, 100);
+        let both = images.len() / 100;
+        let mut builder = BatchBuilder::new(&codec, 1).unwrap();
+        // Deterministic: lengths and what is kept come from the round's number.
+        let mut kept: Vec<(RecordBatch, RecordBatch)> = Vec::new();
+        for round in 0..300usize {
+            let rest = &images[..both * (1 + round * 37 % 100)];
+            let expected = decode(&codec, &plan, rest, false).0;
+            builder.make_room();
+            let mut at = 0;
+            while at < rest.len() {
+                // Row by row now and then, so that both ways write to what came back.
+                let (rows, end) = match round % 3 {
+                    0 => (0, at),
+                    _ => builder.append_images(&plan, rest, at, &[], ROWS_MIN),
+                };
+                at = if rows > 0 {
+                    end
+                } else {
+                    at + builder.append_image(&plan, &rest[at..]).unwrap()
+                };
+            }
+            kept.push((builder.finish().unwrap(), expected));
+            for (batch, expected) in &kept {
+                assert_eq!(batch, expected, "{flavor:?}, round {round}");
+            }
+            if round % 5 != 1 {
+                kept.swap_remove(round * 7 % kept.len());
+            }
+            if kept.len() > 8 {
+                kept.clear();
+            }
+        }
+    }
 }
 
 #[test]
@@ -109,7 +153,8 @@ fn an_image_that_goes_on_in_the_next_event_is_not_taken() {
     let both = images.len() / 10;
     let mut builder = BatchBuilder::new(&codec, 1).unwrap();
     for end in 1..images.len() {
-        let (rows, taken) = builder.append_images(&plan, &images, 0, &[end, images.len()]);
+        let (rows, taken) =
+            builder.append_images(&plan, &images, 0, &[end, images.len()], ROWS_MIN);
         let is_between = end % both == 0 || end % both == plan.skip_image(&images).unwrap();
         assert_eq!((rows, taken), if is_between { (20, images.len()) } else { (0, 0) }, "{end}");
     }

@@ -14,8 +14,7 @@ const BITMAP_WORDS: usize = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
     runs: Vec<Run>,
-    /// Each column's run, and its distance from where the run begins.
-    pub(super) places: Vec<(u32, u32)>,
+    pub(super) places: Vec<Place>,
     null_bytes: usize,
     /// The null bits that no row may have; rows that have one all the same are decoded one by one.
     required: Vec<u64>,
@@ -25,6 +24,14 @@ pub(crate) struct Shape {
     tail_bytes: usize,
     /// No image is shorter.
     pub(super) image_bytes_min: usize,
+}
+
+/// Where a column's cells are: its run, their distance from where the run begins, and whether the run's null bits are theirs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) run: u32,
+    pub(super) distance: u32,
+    pub(super) stores_null: bool,
 }
 
 /// Cells of constant length, then one whose length varies: it may be null, or its length is stored ahead of it.
@@ -58,7 +65,9 @@ impl Shape {
         };
         let mut fixed_bytes = 0;
         for (at, (step, codec)) in steps.iter().zip(codecs).enumerate() {
-            shape.places.push((u32::try_from(shape.runs.len()).ok()?, fixed_bytes));
+            let run = u32::try_from(shape.runs.len()).ok()?;
+            let (distance, stores_null) = (fixed_bytes, codec.stores_null);
+            shape.places.push(Place { run, distance, stores_null });
             let bit = 1 << (at % 64);
             let bits = if codec.stores_null { &mut shape.nullable } else { &mut shape.required };
             *bits.get_mut(at / 64)? |= bit;

@@ -41,7 +41,14 @@ impl LogDecoder {
             Held::new(Arc::clone(table), Arc::clone(plan), event.kind, room)
         });
         held.push(event.rows(), &place);
-        let is_last = held.is_full() || !Held::may_wait(&event);
+        let mut is_last = held.is_full() || !Held::may_wait(&event);
+        if !is_last && held.has_enough() {
+            match rows::append_whole_runs(&mut self.frame, held, self.before) {
+                Ok(taken) => held.cut_front(taken),
+                // Said as all is decoded.
+                Err(_) => is_last = true,
+            }
+        }
         let notice = if is_last { self.decode_held() } else { None };
         Some(notice.map_or(Step::Go, Step::Notice))
     }

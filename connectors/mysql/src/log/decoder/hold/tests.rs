@@ -4,6 +4,7 @@ use cdc_api::Op;
 
 use super::super::tests::{decoder_of, event, format_description, gtid};
 use super::super::*;
+use crate::decode::bulk;
 
 /// The TABLE_MAP body of `d.t (id INT PRIMARY KEY, v TINYINT(1))` with the table id 7.
 const MAP: [u8; 19] = [7, 0, 0, 0, 0, 0, 1, 0, 1, b'd', 0, 1, b't', 0, 2, 3, 1, 0, 0b10];
@@ -94,6 +95,54 @@ fn a_statement_of_several_events_has_all_its_rows_in_order() {
         assert_eq!(batch.ops, ops);
         assert_eq!(batch.keys.as_ref().map(|keys| keys.len()), (!done).then_some(76));
         assert_eq!((frame.txns.len(), frame.boundary), (1, true));
+    }
+}
+
+/// Events of `ROWS_EACH` rows of one statement; the row `at` has a value that cannot be decoded.
+fn long_statement(events: usize, at: Option<usize>) -> (Vec<Vec<u8>>, Vec<i32>) {
+    let all: Vec<(u8, u8)> = (0..events * ROWS_EACH)
+        .map(|row| ((row % 251) as u8, if at == Some(row) { 2 } else { 1 }))
+        .collect();
+    let ids = all.iter().map(|&(id, _)| i32::from(id)).collect();
+    let events = all.chunks(ROWS_EACH).enumerate().map(|(nth, chunk)| {
+        let flags = if nth + 1 == events { LAST } else { MORE };
+        rows(kind::WRITE_ROWS, 1000 + 100 * nth as u32, flags, &images(chunk))
+    });
+    (events.collect(), ids)
+}
+
+const ROWS_EACH: usize = 1000;
+
+#[test]
+fn a_long_statement_is_decoded_while_it_comes() {
+    let (events, expected) = long_statement(60, None);
+    let mut decoder = inside(true);
+    let mut undecoded_max = 0;
+    for (nth, bytes) in events.iter().enumerate() {
+        assert!(take(&mut decoder, std::slice::from_ref(bytes)).is_empty());
+        let decoded = decoder.frame.ordinals() as usize;
+        let came = (nth + 1) * ROWS_EACH;
+        assert!(decoded == came || decoded.is_multiple_of(bulk::ROWS_MAX), "{decoded} of {came}");
+        undecoded_max = undecoded_max.max(came - decoded);
+    }
+    // 128 KiB and an event more, at six bytes a row.
+    assert!((20_000..24_000).contains(&undecoded_max), "{undecoded_max}");
+    let frame = decoder.take_frame().unwrap();
+    assert_eq!(ids(&frame), expected);
+    assert_eq!(frame.batches[0].ordinals, (0..60_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_fault_in_a_long_statement_stands_at_its_own_event() {
+    for row in [0, 1, 63, 64, 21_999, 22_000, 22_015, 22_016, 40_000, 59_999] {
+        let (events, expected) = long_statement(60, Some(row));
+        let mut decoder = inside(true);
+        let mut events = events.iter().map(|bytes| take(&mut decoder, std::slice::from_ref(bytes)));
+        let notices = events.find(|notices| !notices.is_empty()).unwrap_or_default();
+        assert_eq!(notices.len(), 1, "row {row}: {notices:?}");
+        let place = format!("binlog.000003:{}", 1000 + 100 * (row / ROWS_EACH));
+        assert_stops_at(&notices[0], &place, &format!("`id` = {}", row % 251));
+        assert_eq!(ids(&decoder.take_frame().unwrap()), expected[..row], "row {row}");
     }
 }
 
