@@ -7,6 +7,7 @@ mod change;
 mod mysql_source;
 mod open;
 mod provider;
+mod questions;
 mod range_rows;
 mod session;
 mod state;
@@ -16,6 +17,7 @@ mod xa_gate;
 pub(crate) use binding::Binder;
 pub(crate) use captured::{CapturedTable, Catalog};
 pub(crate) use change::TableChange;
+pub(crate) use questions::Questions;
 pub(crate) use session::Session;
 pub(crate) use weigher::Weigher;
 

@@ -114,6 +114,42 @@ async fn each_kind_of_change_is_followed() -> Outcome {
     Ok(())
 }
 
+/// The connection that asked about the last definition stands idle until the next, for hours or longer than the server lets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_closed_the_idle_connections_is_asked_by_a_new_one() -> Outcome {
+    for kind in ServerKind::ALL {
+        // Its own: all idle connections of the account are ended.
+        let server = Server::start(kind, &[]).await?;
+        let mut pipeline = Pipeline::new(&server, "idle", "", EVOLVE).await?;
+        let mut sql = server.connect().await?;
+        sql.run(&format!("USE `{}`", pipeline.database)).await?;
+        sql.run("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20))").await?;
+        let mut daemon = Daemon::run(&pipeline.file)?;
+        daemon.wait_for_log("streaming", DEADLINE).await?;
+        for (id, charset) in ["gbk", "sjis", "big5"].into_iter().enumerate() {
+            // Each charset is one that the binder has not asked for yet.
+            sql.run(&format!("ALTER TABLE t ADD {charset} VARCHAR(9) CHARACTER SET {charset}"))
+                .await?;
+            sql.run(&format!("INSERT INTO t (id, {charset}) VALUES ({id}, '中')")).await?;
+            pipeline.settle(&server).await?;
+            pipeline.check(&server, "t").await?;
+            let idle = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'cdc' AND COMMAND = 'Sleep'";
+            let ids = sql.rows(idle).await?;
+            assert!(!ids.is_empty(), "{}: the question's connection is kept", kind.name());
+            for id in ids.into_iter().flatten().flatten() {
+                sql.run(&format!("KILL {id}")).await?;
+            }
+        }
+        // Neither the attempt nor the log's connection began again.
+        let is_told =
+            |line: &String| line.contains("connecting again") || line.contains("starting again");
+        let again = daemon.log().into_iter().find(is_told);
+        assert_eq!(again, None, "{}", kind.name());
+        daemon.stop(DEADLINE).await?.expect_code(0)?;
+    }
+    Ok(())
+}
+
 /// Random definitions and rows on a handful of tables.
 struct Storm {
     random: Random,

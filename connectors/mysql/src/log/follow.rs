@@ -16,8 +16,7 @@ use crate::{
     metadata,
     position::{Gtids, LogPosition},
     snapshot::prove_passed,
-    source::{Binder, CapturedTable, Catalog, Session, TableChange, Weigher},
-    wire::Connection,
+    source::{Binder, CapturedTable, Catalog, TableChange, Weigher},
 };
 
 /// A table whose definition the log contradicts more often is stopped.
@@ -57,22 +56,15 @@ pub(crate) struct Place<'p> {
 
 /// Keeps the definitions of a run's tables up with the log.
 pub(crate) struct Follower {
-    session: Session,
     binder: Binder,
     tracker: Tracker,
-    connection: Option<Connection>,
     /// How often the log contradicted a table's definition.
     contradictions: HashMap<TableId, u32>,
 }
 
 impl Follower {
     /// `collations`: the databases' defaults.
-    pub(crate) fn new(
-        session: Session,
-        binder: Binder,
-        catalog: &Catalog,
-        collations: &[(String, String)],
-    ) -> Self {
+    pub(crate) fn new(binder: Binder, catalog: &Catalog, collations: &[(String, String)]) -> Self {
         let mut tracker = Tracker::new(ddl::Session::of_server(binder.info()))
             .following_online_changes(binder.config().online_changes);
         for (database, collation) in collations {
@@ -81,7 +73,7 @@ impl Follower {
         for table in catalog.tables() {
             tracker.put(Definition::clone(&table.definition));
         }
-        Follower { session, binder, tracker, connection: None, contradictions: HashMap::new() }
+        Follower { binder, tracker, contradictions: HashMap::new() }
     }
 
     pub(crate) fn binder(&self) -> &Binder {
@@ -251,13 +243,6 @@ impl Follower {
         }
     }
 
-    async fn connection(&mut self) -> Result<Connection> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => Ok(self.session.connect_for_rows().await?.0),
-        }
-    }
-
     /// Tables were emptied without row events.
     pub(crate) async fn truncated(
         &mut self,
@@ -314,7 +299,7 @@ impl Follower {
         place: &Place<'_>,
         why: &str,
     ) -> Result<Option<TableChange>> {
-        let mut connection = self.connection().await?;
+        let mut connection = self.binder.questions().ask().await?;
         prove_passed(&mut connection, place.gtids, id).await?;
         let found = match metadata::table(&mut connection, id).await? {
             Some(meta) if self.captures(id)? => {
@@ -324,7 +309,7 @@ impl Follower {
         };
         // Read after the definition: what is not visible yet stands behind it, or is met on the way to it.
         let valid_from = log_end(&mut connection).await?;
-        self.connection = Some(connection);
+        self.binder.questions().answered(connection);
         let Some(definition) = found else {
             // Its DROP or RENAME is still to come, or was this statement.
             self.tracker.remove(id);
@@ -359,18 +344,15 @@ impl Follower {
         let cuts = if born {
             Vec::new()
         } else {
-            let mut connection = self.connection().await?;
+            let mut connection = self.binder.questions().ask().await?;
             prove_passed(&mut connection, place.gtids, &id).await?;
-            let cuts =
-                self.binder.first_cuts(&mut connection, &self.session, weigher, &table).await?;
-            self.connection = Some(connection);
-            cuts
+            self.binder.questions().answered(connection);
+            self.binder.first_cuts(weigher, &table).await?
         };
         Ok(TableChange::Begin { table, replaces, born, cuts, why: why.to_owned() })
     }
 
-    /// A definition as a table that can be captured. Rows of all tables wait meanwhile: the server is asked only for what
-    /// is not known yet.
+    /// A definition as a table that can be captured.
     async fn bind(
         &mut self,
         key: TableKey,
@@ -378,14 +360,7 @@ impl Follower {
         version: u32,
     ) -> Result<CapturedTable> {
         let columns = self.binder.chunk_key(&definition.meta)?;
-        if !self.binder.asks_server(&definition.meta, &columns)? {
-            return self.binder.bind(None, key, definition, version, columns).await;
-        }
-        let mut connection = self.connection().await?;
-        let bound = self.binder.bind(Some(&mut connection), key, definition, version, columns);
-        let table = bound.await?;
-        self.connection = Some(connection);
-        Ok(table)
+        self.binder.bind(key, definition, version, columns).await
     }
 }
 

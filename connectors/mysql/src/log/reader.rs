@@ -288,7 +288,7 @@ impl LogReader {
             if let Some(keys) = &mut batch.keys
                 && !keys.pending().is_empty()
             {
-                self.weigher.settle(&self.session, &batch.table.keys, keys).await?;
+                self.weigher.settle(&batch.table.keys, keys).await?;
             }
         }
         for run in &frame.passed {

@@ -7,7 +7,7 @@ use super::cells;
 use crate::{
     keys::{Form, KeyCodec, KeyLiteral, Probe, compare_query},
     log::RowKeys,
-    source::{CapturedTable, Session, Weigher},
+    source::{CapturedTable, Weigher},
     wire::Connection,
 };
 
@@ -15,7 +15,6 @@ use crate::{
 /// cuts need no exactness.
 pub(crate) async fn first_cuts(
     connection: &mut Connection,
-    session: &Session,
     weigher: &mut Weigher,
     table: &CapturedTable,
     segments: usize,
@@ -40,7 +39,7 @@ pub(crate) async fn first_cuts(
             Probe::Bound(bound) => bounds.push(bound),
             Probe::Query(sql) => {
                 let Some(row) = one_row(connection, &sql).await? else { continue };
-                bounds.extend(bound_of(session, weigher, codec, &borrowed(&row)).await?);
+                bounds.extend(bound_of(weigher, codec, &borrowed(&row)).await?);
             }
         }
     }
@@ -48,7 +47,6 @@ pub(crate) async fn first_cuts(
 }
 
 async fn bound_of(
-    session: &Session,
     weigher: &mut Weigher,
     codec: &KeyCodec,
     cells: &[Option<&[u8]>],
@@ -60,7 +58,7 @@ async fn bound_of(
     ) else {
         return Ok(None);
     };
-    weigher.settle(session, codec, &mut keys).await?;
+    weigher.settle(codec, &mut keys).await?;
     Ok(Some(Bound { key: Key::new(keys.get(0)), literal }))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cdc_api::{Error, Result, TableSchema};
 use cdc_incremental::{Bound, TableKey};
 
-use super::{CapturedTable, Session, Weigher};
+use super::{CapturedTable, Questions, Session, Weigher};
 use crate::{
     charset::{Charset, Charsets, load_queries},
     config::{MySqlConfig, StartupMode},
@@ -21,10 +21,12 @@ use crate::{
 /// A table is first cut into so many segments per reader, so that a skewed one still ends evenly.
 const SEGMENTS_PER_READER: usize = 4;
 
-/// Binds tables one by one, and gives each incarnation its key.
+/// Binds tables one by one, and gives each incarnation its key. The server is asked only for what is not known yet, mostly
+/// nothing: the log goes on without a round trip.
 pub(crate) struct Binder {
     config: Arc<MySqlConfig>,
     info: ServerInfo,
+    questions: Questions,
     charsets: Arc<Charsets>,
     readers: usize,
     key_next: u32,
@@ -32,8 +34,19 @@ pub(crate) struct Binder {
 
 impl Binder {
     /// `readers`: how many chunk readers a table's first cuts are for.
-    pub(crate) fn new(config: Arc<MySqlConfig>, info: ServerInfo, readers: usize) -> Self {
-        Binder { config, info, charsets: Arc::default(), readers, key_next: 0 }
+    pub(crate) fn new(
+        config: Arc<MySqlConfig>,
+        info: ServerInfo,
+        session: Session,
+        readers: usize,
+    ) -> Self {
+        let questions = Questions::new(session);
+        Binder { config, info, questions, charsets: Arc::default(), readers, key_next: 0 }
+    }
+
+    /// What the binder asks by.
+    pub(crate) fn questions(&mut self) -> &mut Questions {
+        &mut self.questions
     }
 
     pub(crate) fn info(&self) -> &ServerInfo {
@@ -65,20 +78,12 @@ impl Binder {
         chunk_key(&self.config, meta)
     }
 
-    /// Whether [`Binder::bind`] has to ask the server: for a charset, or how it compares key columns. Mostly it has not,
-    /// and the log goes on without a round trip.
-    pub(crate) fn asks_server(&self, meta: &TableMeta, key_columns: &[usize]) -> Result<bool> {
-        let keys = key_codec(meta, key_columns, self.info.flavor)?;
-        Ok(!self.has_charsets(meta) || keys.probe_query().is_some())
-    }
-
-    /// Binds a definition. The connection may be left out where [`Binder::asks_server`] says that none is needed.
+    /// Binds a definition.
     ///
     /// # Errors
     /// `Data` for a table that cannot be captured; the connection's.
     pub(crate) async fn bind(
         &mut self,
-        mut connection: Option<&mut Connection>,
         key: TableKey,
         definition: Arc<Definition>,
         version: u32,
@@ -86,15 +91,16 @@ impl Binder {
     ) -> Result<CapturedTable> {
         let meta = definition.meta.clone();
         let flavor = self.info.flavor;
-        let unasked =
-            || Error::internal(format!("table \"{}\" is bound without a server", meta.id));
         if !self.has_charsets(&meta) {
-            let connection = connection.as_deref_mut().ok_or_else(unasked)?;
-            self.load_charsets(connection, &meta).await?;
+            let mut connection = self.questions.ask().await?;
+            self.load_charsets(&mut connection, &meta).await?;
+            self.questions.answered(connection);
         }
         let mut keys = key_codec(&meta, &key_columns, flavor)?;
         if let Some(probe) = keys.probe_query() {
-            let rows = connection.ok_or_else(unasked)?.query(&probe).await?;
+            let mut connection = self.questions.ask().await?;
+            let rows = connection.query(&probe).await?;
+            self.questions.answered(connection);
             let row = rows.first();
             let cells: Vec<Option<&[u8]>> =
                 (0..rows.names().len()).map(|at| row.and_then(|row| row.at(at))).collect();
@@ -111,9 +117,7 @@ impl Binder {
 
     /// Where to cut a table that is to be copied, so that several readers can work on it.
     pub(crate) async fn first_cuts(
-        &self,
-        connection: &mut Connection,
-        session: &Session,
+        &mut self,
         weigher: &mut Weigher,
         table: &CapturedTable,
     ) -> Result<Vec<Bound<KeyLiteral>>> {
@@ -121,13 +125,18 @@ impl Binder {
             return Ok(Vec::new());
         }
         let segments = self.readers * SEGMENTS_PER_READER;
-        match first_cuts(connection, session, weigher, table, segments).await {
+        let mut connection = self.questions.ask().await?;
+        match first_cuts(&mut connection, weigher, table, segments).await {
+            Ok(cuts) => {
+                self.questions.answered(connection);
+                Ok(cuts)
+            }
             // The table is another by now, as the log will say: until then it is one piece.
             Err(error) if !error.is_transient() => {
                 tracing::debug!(table = %table.id(), error = %error, "a table is not cut");
                 Ok(Vec::new())
             }
-            cuts => cuts,
+            Err(error) => Err(error),
         }
     }
 

@@ -111,7 +111,8 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
     // to it. Nothing is opened before the reader is there.
     let collations = metadata::database_collations(&mut connection).await?;
     let hold_until = log_end(&mut connection).await?;
-    let binder = Binder::new(Arc::new(config.clone()), server.info.clone(), readers);
+    let (info, session) = (server.info.clone(), server.session.clone());
+    let binder = Binder::new(Arc::new(config.clone()), info, session, readers);
     let mut begin = Begin {
         binder,
         hold_until: hold_until.clone(),
@@ -119,9 +120,9 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
         refused: wanted.refused,
     };
     for table in wanted.tables {
-        begin.add(&mut connection, table).await?;
+        begin.add(table).await?;
     }
-    let Begin { binder, tables, mut refused, .. } = begin;
+    let Begin { mut binder, tables, mut refused, .. } = begin;
     let mut quarantined = saved.map_or_else(Vec::new, |saved| saved.quarantined);
     quarantined.append(&mut refused);
 
@@ -130,18 +131,14 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
     let mut machine: Machine =
         Snapshot::new(limits(config, &context, readers), sink, position.clone());
     machine.hold_opening_until(hold_until);
-    let mut weigher = Weigher::default();
-    let mut rows_connection = server.session.connect_for_rows().await?.0;
+    let mut weigher = Weigher::new(server.session.clone());
     let mut out = VecDeque::new();
     let mut created = Vec::new();
     let mut rows_estimated = 0;
     for Bound { table, done } in &tables {
         let cuts = match done {
             Some(done) if *done == [Interval::all()] => Vec::new(),
-            _ => {
-                let session = &server.session;
-                binder.first_cuts(&mut rows_connection, session, &mut weigher, table).await?
-            }
+            _ => binder.first_cuts(&mut weigher, table).await?,
         };
         machine
             .add_table(table.key, cuts, done.clone().unwrap_or_default())
@@ -156,7 +153,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
             None => created.push(SchemaChange::Create(Arc::clone(table.schema()))),
         }
     }
-    rows_connection.quit().await;
+    binder.questions().close().await;
     if !created.is_empty() {
         out.push_back(SourceEvent::Schema(created));
     }
@@ -179,7 +176,7 @@ pub(crate) async fn open(config: &MySqlConfig, context: SourceContext) -> Result
     let log_reader = LogReader {
         session: server.session.clone(),
         catalog: Arc::new(catalog.clone()),
-        follower: Follower::new(server.session.clone(), binder, &catalog, &collations),
+        follower: Follower::new(binder, &catalog, &collations),
         before: context.before_images,
         gtids: gtids.clone(),
         position,
@@ -342,9 +339,9 @@ struct Begin {
 }
 
 impl Begin {
-    async fn add(&mut self, connection: &mut Connection, wanted: Wanted) -> Result<()> {
+    async fn add(&mut self, wanted: Wanted) -> Result<()> {
         let id = wanted.definition.meta.id.clone();
-        match self.bind(connection, wanted).await {
+        match self.bind(wanted).await {
             Ok(bound) => self.tables.push(bound),
             Err(error) if matches!(error.kind(), ErrorKind::Data { .. }) => {
                 self.refused.push(QuarantinedTable {
@@ -358,15 +355,14 @@ impl Begin {
         Ok(())
     }
 
-    async fn bind(&mut self, connection: &mut Connection, wanted: Wanted) -> Result<Bound> {
+    async fn bind(&mut self, wanted: Wanted) -> Result<Bound> {
         let Wanted { definition, version, saved } = wanted;
         let key_columns = match &saved {
             Some(saved) => saved.key_columns.clone(),
             None => self.binder.chunk_key(&definition.meta)?,
         };
         let key = self.binder.next_key()?;
-        let bound = self.binder.bind(Some(connection), key, definition, version, key_columns);
-        let table = bound.await?;
+        let table = self.binder.bind(key, definition, version, key_columns).await?;
         // What was read just now holds from here on; a checkpoint's definitions hold where it stands.
         let valid_from = saved.is_none().then(|| self.hold_until.clone());
         let table = Arc::new(table.valid_from(valid_from));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cdc_api::{Error, Result};
 
-use super::Session;
+use super::{Questions, Session};
 use crate::{
     keys::{KeyCodec, Weight, WeightRequest},
     log::RowKeys,
@@ -14,22 +14,20 @@ use crate::{
 /// Weights that are remembered, bytes; beyond it all are forgotten.
 const CACHE_BYTES_MAX: usize = 4 << 20;
 
-/// A connection for such questions, made when the first one comes, and the answers by table.
-#[derive(Default)]
+/// Such questions, and the answers by table.
 pub(crate) struct Weigher {
-    connection: Option<Connection>,
+    questions: Questions,
     known: HashMap<cdc_api::TableId, HashMap<WeightRequest, Weight>>,
     known_bytes: usize,
 }
 
 impl Weigher {
+    pub(crate) fn new(session: Session) -> Self {
+        Weigher { questions: Questions::new(session), known: HashMap::new(), known_bytes: 0 }
+    }
+
     /// Finishes the keys that wait.
-    pub(crate) async fn settle(
-        &mut self,
-        session: &Session,
-        codec: &KeyCodec,
-        keys: &mut RowKeys,
-    ) -> Result<()> {
+    pub(crate) async fn settle(&mut self, codec: &KeyCodec, keys: &mut RowKeys) -> Result<()> {
         if self.known_bytes > CACHE_BYTES_MAX {
             self.known.clear();
             self.known_bytes = 0;
@@ -42,17 +40,10 @@ impl Weigher {
             }
         }
         if !unknown.is_empty() {
-            if self.connection.is_none() {
-                self.connection = Some(session.connect_for_rows().await?.0);
-            }
-            let Some(connection) = &mut self.connection else {
-                return Err(Error::internal("a connection was made and is not there"));
-            };
-            let asked = ask(connection, codec, &unknown).await;
-            if asked.is_err() {
-                self.connection = None;
-            }
-            for (request, weight) in asked? {
+            let mut connection = self.questions.ask().await?;
+            let weighed = ask(&mut connection, codec, &unknown).await?;
+            self.questions.answered(connection);
+            for (request, weight) in weighed {
                 self.known_bytes += request.bytes() + weight.bytes();
                 known.insert(request, weight);
             }

@@ -92,7 +92,11 @@ impl Channel {
                 Stream::Tls(stream) => stream.read_buf(room).await,
             }
         };
-        let count = limited(self.read_timeout, "an answer was due", reading).await?;
+        let count = match limited(self.read_timeout, "an answer was due", reading).await {
+            // Servers that go away do not end TLS first, which the library takes for an error with words of its own.
+            Err(WireError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            count => count?,
+        };
         if count == 0 {
             let ended =
                 io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection");
