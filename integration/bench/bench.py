@@ -192,13 +192,13 @@ class Bench:
         self.folder, self.database, self.binary = folder, database, binary
         self.count = 0
 
-    def pipeline(self, tables, sink, mode, more=""):
+    def pipeline(self, tables, sink, mode, more="", source=""):
         """A pipeline file with a state of its own."""
         self.count += 1
         file = self.folder / f"bench{self.count}.yaml"
         file.write_text(
             f"source:\n  type: mysql\n  hostname: 127.0.0.1\n  port: {self.database.port}\n  username: cdc\n"
-            f"  password: cdc\n  tables: '{tables}'\n  scan.startup.mode: {mode}\n  metadata.list: op_ts\n"
+            f"  password: cdc\n  tables: '{tables}'\n  scan.startup.mode: {mode}\n{source}"
             f"sink:\n{sink.format(lake=self.folder / f'lake{self.count}')}"
             f"{more}pipeline:\n  checkpoint.storage: {self.folder / f'state{self.count}'}\n"
         )
@@ -329,7 +329,8 @@ class Bench:
         ]
         for name, changes in (("without a change", []), (f"{len(statements)} changes of {rows:,} rows", statements)):
             self.database.sql("TRUNCATE bench.timed")
-            file = self.pipeline("bench.timed,bench.big", "  type: values\n", "latest-offset", COMMIT_TIME if KIND == "mysql" else "")
+            more = (COMMIT_TIME, "  metadata.list: op_ts\n") if KIND == "mysql" else ()
+            file = self.pipeline("bench.timed,bench.big", "  type: values\n", "latest-offset", *more)
             file.write_text(file.read_text() + "  schema.change.behavior: EVOLVE\n")
             with open(self.folder / "log", "wb") as log:
                 daemon = subprocess.Popen([self.binary, "run", file], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)

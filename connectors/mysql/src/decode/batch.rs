@@ -110,6 +110,11 @@ impl BatchBuilder {
         self.rows * self.row_width_bytes + self.appended_bytes
     }
 
+    /// How many rows the next batch may have, by those before; 0 for the first.
+    pub(crate) fn rows_expected(&self) -> usize {
+        self.rows_expected.count()
+    }
+
     /// Gets room for as many rows as the batches before had: that of one that nobody needs any more, if there is one. To be
     /// called between batches; without it the room grows with the rows.
     pub fn make_room(&mut self) {

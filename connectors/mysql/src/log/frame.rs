@@ -223,11 +223,12 @@ impl FrameBuilder {
                 }
                 None => BatchBuilder::new(&table.codec, ROWS_EXPECTED)?,
             };
+            let rows = builder.rows_expected();
             self.open.push(OpenBatch {
                 table: Arc::clone(table),
                 builder,
-                ops: Vec::new(),
-                ordinals: Vec::new(),
+                ops: Vec::with_capacity(rows),
+                ordinals: Vec::with_capacity(rows),
                 keys: (!table.is_done()).then(RowKeys::default),
             });
         }

@@ -75,11 +75,13 @@ impl Bitmap<'_> {
         self.0.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
     }
 
-    /// Whether all of the first `count` are there: asked of every event, so by bytes.
+    /// Whether all of the first `count` are there: asked of every event, so by words.
     fn is_full(&self, count: usize) -> bool {
         let Some((whole, rest)) = self.0.split_at_checked(count / 8) else { return false };
+        let (words, bytes) = whole.as_chunks::<8>();
         let last = (1u8 << (count % 8)) - 1;
-        whole.iter().all(|byte| *byte == 0xFF)
+        words.iter().all(|word| *word == [0xFF; 8])
+            && bytes.iter().all(|byte| *byte == 0xFF)
             && (last == 0 || rest.first().is_some_and(|byte| byte & last == last))
     }
 }
