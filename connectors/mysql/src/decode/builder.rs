@@ -71,11 +71,11 @@ impl<T: Copy + Default + ArrowNativeType> Fixed<T> {
     fn finish<A: ArrowPrimitiveType<Native = T>>(
         &mut self,
         ty: &DataType,
-        lent: &mut Lending,
+        lending: &mut Lending,
     ) -> ArrayRef {
         let rows = self.values.len();
-        let values = self.values.finish(lent);
-        let nulls = self.nulls.finish(rows, lent);
+        let values = self.values.finish(lending);
+        let nulls = self.nulls.finish(rows, lending);
         Arc::new(PrimitiveArray::<A>::new(values, nulls).with_data_type(ty.clone()))
     }
     fn make_room(&mut self, rows: usize, returned: &mut Returned) {
@@ -118,10 +118,10 @@ impl Bits {
             .filter(|row| *row < count)
             .for_each(|row| self.values.clear_bit(start + row));
     }
-    fn finish(&mut self, lent: &mut Lending) -> ArrayRef {
+    fn finish(&mut self, lending: &mut Lending) -> ArrayRef {
         let rows = self.values.len();
-        let values = self.values.finish(lent);
-        Arc::new(BooleanArray::new(values, self.nulls.finish(rows, lent)))
+        let values = self.values.finish(lending);
+        Arc::new(BooleanArray::new(values, self.nulls.finish(rows, lending)))
     }
     fn make_room(&mut self, rows: usize, returned: &mut Returned) {
         self.values.make_room(rows, returned);
@@ -168,7 +168,7 @@ impl<T> Lists<T> {
         &mut self,
         ty: &DataType,
         items: ArrayRef,
-        lent: &mut Lending,
+        lending: &mut Lending,
     ) -> Result<ArrayRef, ArrowError> {
         let field = match ty {
             DataType::List(field) => Arc::clone(field),
@@ -176,8 +176,8 @@ impl<T> Lists<T> {
         };
         self.expected.note(items.len());
         let rows = self.offsets.len() - 1;
-        let offsets = finish_offsets(&mut self.offsets, lent);
-        let nulls = self.nulls.finish(rows, lent);
+        let offsets = finish_offsets(&mut self.offsets, lending);
+        let nulls = self.nulls.finish(rows, lending);
         Ok(Arc::new(ListArray::try_new(field, offsets, items, nulls)?))
     }
     fn make_room(&mut self, rows: usize, returned: &mut Returned) {
@@ -194,8 +194,8 @@ fn first_offset(capacity: usize) -> Room<i32> {
 }
 
 /// As [`Room::finish`]; what is left are the offsets of no values.
-fn finish_offsets(offsets: &mut Room<i32>, lent: &mut Lending) -> OffsetBuffer<i32> {
-    let finished = OffsetBuffer::new(offsets.finish(lent));
+fn finish_offsets(offsets: &mut Room<i32>, lending: &mut Lending) -> OffsetBuffer<i32> {
+    let finished = OffsetBuffer::new(offsets.finish(lending));
     offsets.push(0);
     finished
 }
@@ -396,37 +396,37 @@ impl ColumnBuilder {
     pub(crate) fn finish(
         &mut self,
         ty: &DataType,
-        lent: &mut Lending,
+        lending: &mut Lending,
     ) -> Result<ArrayRef, ArrowError> {
         use ColumnBuilder as B;
         Ok(match self {
-            B::Bool(bits) => bits.finish(lent),
-            B::I8(fixed) => fixed.finish::<Int8Type>(ty, lent),
-            B::I16(fixed) => fixed.finish::<Int16Type>(ty, lent),
-            B::I32(fixed) => fixed.finish::<Int32Type>(ty, lent),
-            B::I64(fixed) => fixed.finish::<Int64Type>(ty, lent),
-            B::F32(fixed) => fixed.finish::<Float32Type>(ty, lent),
-            B::F64(fixed) => fixed.finish::<Float64Type>(ty, lent),
-            B::Decimal(fixed) => fixed.finish::<Decimal128Type>(ty, lent),
-            B::Date(fixed) => fixed.finish::<Date32Type>(ty, lent),
-            B::Time(fixed) => fixed.finish::<Time64MicrosecondType>(ty, lent),
-            B::Timestamp(fixed) => fixed.finish::<TimestampMicrosecondType>(ty, lent),
+            B::Bool(bits) => bits.finish(lending),
+            B::I8(fixed) => fixed.finish::<Int8Type>(ty, lending),
+            B::I16(fixed) => fixed.finish::<Int16Type>(ty, lending),
+            B::I32(fixed) => fixed.finish::<Int32Type>(ty, lending),
+            B::I64(fixed) => fixed.finish::<Int64Type>(ty, lending),
+            B::F32(fixed) => fixed.finish::<Float32Type>(ty, lending),
+            B::F64(fixed) => fixed.finish::<Float64Type>(ty, lending),
+            B::Decimal(fixed) => fixed.finish::<Decimal128Type>(ty, lending),
+            B::Date(fixed) => fixed.finish::<Date32Type>(ty, lending),
+            B::Time(fixed) => fixed.finish::<Time64MicrosecondType>(ty, lending),
+            B::Timestamp(fixed) => fixed.finish::<TimestampMicrosecondType>(ty, lending),
             B::Utf8(var) => {
-                let (offsets, values, nulls) = var.parts(lent);
+                let (offsets, values, nulls) = var.parts(lending);
                 Arc::new(StringArray::try_new(offsets, values, nulls)?)
             }
             B::Binary(var) => {
-                let (offsets, values, nulls) = var.parts(lent);
+                let (offsets, values, nulls) = var.parts(lending);
                 Arc::new(BinaryArray::try_new(offsets, values, nulls)?)
             }
             B::Texts(lists) => {
-                let (offsets, values, nulls) = lists.items.parts(lent);
+                let (offsets, values, nulls) = lists.items.parts(lending);
                 let items = Arc::new(StringArray::try_new(offsets, values, nulls)?);
-                lists.finish(ty, items, lent)?
+                lists.finish(ty, items, lending)?
             }
             B::Floats(lists) => {
-                let items = lists.items.finish::<Float32Type>(&DataType::Float32, lent);
-                lists.finish(ty, items, lent)?
+                let items = lists.items.finish::<Float32Type>(&DataType::Float32, lending);
+                lists.finish(ty, items, lending)?
             }
         })
     }

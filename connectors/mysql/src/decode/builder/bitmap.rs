@@ -66,12 +66,12 @@ impl Bitmap {
         }
     }
     /// Takes the bits; it is empty again, and has no room.
-    pub(super) fn finish(&mut self, lent: &mut Lending) -> BooleanBuffer {
+    pub(super) fn finish(&mut self, lending: &mut Lending) -> BooleanBuffer {
         let mut words = std::mem::take(&mut self.words);
         // Arrow's order is that of bytes.
         words.iter_mut().for_each(|word| *word = word.to_le());
         let buffer = Buffer::from_vec(words);
-        lent.lend(&buffer);
+        lending.lend(&buffer);
         BooleanBuffer::new(buffer, 0, std::mem::take(&mut self.bits))
     }
     /// As [`super::room::Room::make_room`].
@@ -113,13 +113,13 @@ impl Nulls {
         }
     }
     /// Takes the marks of so many rows.
-    pub(super) fn finish(&mut self, rows: usize, lent: &mut Lending) -> Option<NullBuffer> {
+    pub(super) fn finish(&mut self, rows: usize, lending: &mut Lending) -> Option<NullBuffer> {
         let Some(valid) = self.0.as_mut().filter(|valid| valid.len() > 0) else {
-            lent.none();
+            lending.none();
             return None;
         };
         valid.fill(rows);
-        Some(NullBuffer::new(valid.finish(lent)))
+        Some(NullBuffer::new(valid.finish(lending)))
     }
     /// As [`Bitmap::make_room`]; nothing when no row was null so far.
     pub(super) fn make_room(&mut self, rows: usize, returned: &mut Returned) {

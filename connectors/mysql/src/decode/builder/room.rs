@@ -43,7 +43,7 @@ impl<T: Copy + Default> Room<T> {
         self.held = end;
         self.items.get_mut(start..end).unwrap_or_default()
     }
-    /// The items from here on.
+    /// The items from here on; none when it holds fewer.
     pub(super) fn behind(&self, start: usize) -> Option<&[T]> {
         self.items.get(start..self.len())
     }
@@ -68,11 +68,11 @@ impl<T: Copy + Default> Room<T> {
 
 impl<T: Copy + Default + ArrowNativeType> Room<T> {
     /// Takes the items; it is empty again, and has no room.
-    pub(super) fn finish(&mut self, lent: &mut Lending) -> ScalarBuffer<T> {
+    pub(super) fn finish(&mut self, lending: &mut Lending) -> ScalarBuffer<T> {
         let count = self.len();
         self.held = usize::MAX;
         let buffer = Buffer::from_vec(std::mem::take(&mut self.items));
-        lent.0.push(Some(buffer.clone()));
+        lending.lend(&buffer);
         ScalarBuffer::new(buffer, 0, count)
     }
     /// Gets the room of the batch that came back, or room for so many items.

@@ -113,13 +113,13 @@ impl Var {
     }
     pub(super) fn parts(
         &mut self,
-        lent: &mut Lending,
+        lending: &mut Lending,
     ) -> (OffsetBuffer<i32>, Buffer, Option<NullBuffer>) {
         let rows = self.rows();
         self.expected.note(self.values.len());
-        let values = self.values.finish(lent).into_inner();
-        let offsets = finish_offsets(&mut self.offsets, lent);
-        (offsets, values, self.nulls.finish(rows, lent))
+        let values = self.values.finish(lending).into_inner();
+        let offsets = finish_offsets(&mut self.offsets, lending);
+        (offsets, values, self.nulls.finish(rows, lending))
     }
     pub(super) fn make_room(&mut self, rows: usize, returned: &mut Returned) {
         self.values.make_room(self.expected.count(), returned);
