@@ -28,9 +28,10 @@ impl Bitmap {
     #[inline]
     pub(super) fn extend(&mut self, bits: u64, count: usize) {
         let count = count.min(WORD_BITS);
-        let Some(beyond) = (WORD_BITS - count).checked_rem(WORD_BITS).filter(|_| count > 0) else {
+        if count == 0 {
             return;
-        };
+        }
+        let beyond = WORD_BITS - count;
         let bits = bits << beyond >> beyond;
         let used = self.bits % WORD_BITS;
         self.bits += count;
@@ -76,14 +77,8 @@ impl Bitmap {
     }
     /// As [`super::room::Room::make_room`].
     pub(super) fn make_room(&mut self, bits: usize, returned: &mut Returned) {
-        let wanted = bits.div_ceil(WORD_BITS);
-        self.words = match returned.items(wanted) {
-            Some(mut words) => {
-                words.clear();
-                words
-            }
-            None => Vec::with_capacity(wanted),
-        };
+        self.words = returned.room(bits.div_ceil(WORD_BITS));
+        self.words.clear();
         self.bits = 0;
     }
 }

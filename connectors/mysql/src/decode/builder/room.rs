@@ -77,10 +77,7 @@ impl<T: Copy + Default + ArrowNativeType> Room<T> {
     }
     /// Gets the room of the batch that came back, or room for so many items.
     pub(super) fn make_room(&mut self, wanted: usize, returned: &mut Returned) {
-        *self = match returned.items(wanted) {
-            Some(items) => Room { items, held: 0 },
-            None => Room::with_capacity(wanted + wanted / 8),
-        };
+        *self = Room { items: returned.room(wanted), held: 0 };
     }
 }
 
@@ -169,8 +166,12 @@ impl Returned {
     pub(super) fn skip(&mut self) {
         self.next();
     }
+    /// Room for so many items: the next buffer's, with what is left in it, or new.
+    pub(super) fn room<T: ArrowNativeType>(&mut self, wanted: usize) -> Vec<T> {
+        self.items(wanted).unwrap_or_else(|| Vec::with_capacity(wanted + wanted / 8))
+    }
     /// The next buffer's items, unless it has too little room or far too much.
-    pub(super) fn items<T: ArrowNativeType>(&mut self, wanted: usize) -> Option<Vec<T>> {
+    fn items<T: ArrowNativeType>(&mut self, wanted: usize) -> Option<Vec<T>> {
         let items = self.next()?.into_vec::<T>().ok()?;
         let most = (wanted * ROOM_FACTOR_MAX).max(ROOM_ITEMS_MIN);
         (wanted..=most).contains(&items.capacity()).then_some(items)
